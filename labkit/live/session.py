@@ -1,0 +1,200 @@
+"""One runtime process and the talk with it, from its start to its end.
+
+There is no thread for it. Whoever waits for the runtime polls its descriptors (Runtime API, output,
+exit) in :meth:`RuntimeSession.wait`; so output, result and exit are seen in one order, and a
+time-out is just the end of waiting.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import time
+from collections.abc import Callable
+from enum import Enum, StrEnum
+
+from labkit.live import runtime_api
+from labkit.live.cpu import Channel, Measurement
+from labkit.live.runtime_api import Call, CallKind, RuntimeApi
+from labkit.live.supervisor import RuntimeProcess
+
+_READ_BYTES = 262_144
+
+
+class Ending(Enum):
+    """Why waiting for a runtime ended."""
+
+    NEXT = "asked for the next event"
+    EXIT = "the process ended"
+    TIMEOUT = "the time was over"
+
+
+class Phase(StrEnum):
+    """Where the runtime is; AWS's Runtime API allows each call in some phases only."""
+
+    INIT = "Init"
+    READY = "Ready"
+    RUNNING = "Running"
+    RESPONDED = "ResponseSent"
+
+
+class RuntimeSession:
+    """A started runtime. ``on_output`` gets what it writes, as it comes.
+
+    ``begin(pid)`` is called once its process id is known, so that it is measured from its first
+    moment.
+    """
+
+    def __init__(
+        self,
+        api: RuntimeApi,
+        process: RuntimeProcess,
+        poll: select.poll,
+        on_output: Callable[[bytes], None],
+        on_start: Callable[[RuntimeProcess], None],
+    ) -> None:
+        self._api, self.process, self._poll = api, process, poll
+        self._on_output, self._on_start = on_output, on_start
+        self.phase = Phase.INIT
+        self.result: tuple[bytes, str | None] | None = None
+        """Payload and, for an error that the runtime reported, its type."""
+        self.too_large = False
+        self._request_id = ""
+        self._waiting: runtime_api.Connection | None = None
+        poll.register(process.output_fd, select.POLLIN)
+        poll.register(process.status_fd, select.POLLIN)
+
+    def deliver(self, request_id: str, headers: list[tuple[str, str]], event: bytes) -> None:
+        """Hand an invocation to the runtime, which waits for one."""
+        assert self.phase is Phase.READY and self._waiting is not None
+        connection, self._waiting = self._waiting, None
+        self.phase, self.result, self.too_large = Phase.RUNNING, None, False
+        self._request_id = request_id
+        runtime_api.answer_next(connection, headers, event)
+
+    def wait(self, deadline_s: float) -> Ending:
+        """Serve the runtime until it asks for the next event, ends, or ``deadline_s``
+        (monotonic).
+        """
+        while True:
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0:
+                return Ending.TIMEOUT
+            ready = [fd for fd, _ in self._poll.poll(left_s * 1000)]
+            if self.process.output_fd in ready:
+                self._read_output()
+            for fd in ready:
+                if fd == self.process.status_fd:
+                    self._read_status()
+                elif fd != self.process.output_fd:
+                    for call in self._api.readable(fd):
+                        self._take(call)
+            if self.phase is Phase.READY:
+                self._read_output()
+                return Ending.NEXT
+            if self.process.exit is not None or self.process.failure is not None:
+                self._read_output()
+                return Ending.EXIT
+
+    def thaw(self) -> None:
+        """Let a frozen runtime run."""
+        self.process.signal_group(signal.SIGCONT)
+
+    def close(self) -> None:
+        """Kill the runtime, take in its last words, close everything."""
+        self.process.kill()
+        self._read_output()
+        for fd in (self.process.output_fd, self.process.status_fd):
+            self._poll.unregister(fd)
+        self.process.close()
+        self._api.close()
+
+    def _read_output(self) -> None:
+        while True:
+            try:
+                data = os.read(self.process.output_fd, _READ_BYTES)
+            except BlockingIOError:
+                return
+            if not data:
+                return
+            self._on_output(data)
+            if len(data) < _READ_BYTES:
+                return
+
+    def _read_status(self) -> None:
+        known = self.process.pid is not None
+        self.process.read_status()
+        if not known and self.process.pid is not None:
+            self._on_start(self.process)
+
+    def _take(self, call: Call) -> None:
+        """One call of the runtime, served or refused as its phase demands."""
+        match call.kind:
+            case CallKind.NEXT if self.phase is not Phase.RUNNING:
+                self._waiting, self.phase = call.connection, Phase.READY
+            case CallKind.INIT_ERROR if self.phase is Phase.INIT:
+                self.result = call.body, call.error_type or _error_type(call.body)
+                runtime_api.accept(call.connection)
+            case CallKind.RESTORE_NEXT if self.phase is Phase.INIT:
+                runtime_api.answer_next(call.connection, [], b"")
+            case CallKind.RESTORE_ERROR if self.phase is Phase.INIT:
+                runtime_api.accept(call.connection)
+            case CallKind.RESPONSE | CallKind.ERROR | CallKind.TOO_LARGE if (
+                self.phase is Phase.RUNNING
+            ):
+                self._take_result(call)
+            case _:
+                message = f"Transition from {self.phase} by {call.kind} is not allowed."
+                runtime_api.refuse(call.connection, 403, "InvalidStateTransition", message)
+
+    def _take_result(self, call: Call) -> None:
+        if call.request_id != self._request_id:
+            runtime_api.refuse(call.connection, 400, "InvalidRequestID", "Invalid request ID")
+            return
+        self.phase = Phase.RESPONDED
+        if call.kind is CallKind.TOO_LARGE:
+            self.too_large = True
+            runtime_api.refuse_too_large(call.connection)
+            return
+        failed = call.kind is CallKind.ERROR
+        error_type = (call.error_type or _error_type(call.body)) if failed else None
+        self.result = call.body, error_type
+        runtime_api.accept(call.connection)
+
+
+class Meter:
+    """Measures a runtime and holds it to its CPU share, through the controller process."""
+
+    def __init__(self, channel: Channel, memory_mb: int, period_ms: float) -> None:
+        self._channel, self._memory_mb, self._period_ms = channel, memory_mb, period_ms
+        self._measuring = False
+
+    def begin(self, process: RuntimeProcess, share: float) -> None:
+        """From now on. ``share`` in cores, ``math.inf`` for an unthrottled init."""
+        assert process.pid is not None and process.keeper_pid is not None
+        if self._measuring:
+            return
+        self._channel.begin(
+            process.pid, process.keeper_pid, share, self._memory_mb, self._period_ms
+        )
+        self._measuring = True
+
+    def end(self, *, freeze: bool) -> Measurement | None:
+        """Until now; None if nothing was being measured (the runtime never came up)."""
+        if not self._measuring:
+            return None
+        self._measuring = False
+        return self._channel.end(freeze=freeze)
+
+    def close(self) -> None:
+        """The environment has ended."""
+        self._channel.close()
+
+
+def _error_type(body: bytes) -> str:
+    try:
+        return str(json.loads(body)["errorType"])
+    except (ValueError, KeyError, TypeError):
+        return "Runtime.Unknown"

@@ -1,0 +1,1 @@
+"""Where what happens in an environment is written: log lines, in AWS's form."""
