@@ -19,7 +19,7 @@ from labkit.live.pool import EnvironmentPools
 from labkit.live.settings import Settings
 from labkit.live.supervisor import Supervisor
 
-REQUEST_RESPONSE, EVENT, DRY_RUN = "RequestResponse", "Event", "DryRun"
+REQUEST_RESPONSE, EVENT = "RequestResponse", "Event"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class InvokeRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvokeResult:
-    """The answer to it. ``status`` is 200, 202 (Event) or 204 (DryRun)."""
+    """The answer to it. ``status`` is 200, or 202 for an event."""
 
     status: int
     request_id: str
@@ -83,8 +83,6 @@ class Invoker:
             request_id=request.request_id or str(uuid.uuid4()),
             trace_header=_trace_header(request.trace_header, self._context.clock.now_ms()),
         )
-        if request.invocation_type == DRY_RUN:
-            return InvokeResult(status=204, request_id=request.request_id)
         self._emit(EventKind.ACCEPTED, request)
         if request.invocation_type == EVENT:
             self._start_event(request)

@@ -7,48 +7,53 @@ keeps a learner's mistake from harming the machine; it is no wall against someon
 import os
 import sys
 
-_WRITING = {
+_CHANGING = {
     "os.remove": 1, "os.rename": 2, "os.rmdir": 1, "os.mkdir": 1, "os.truncate": 1, "os.chmod": 1,
     "os.chown": 1, "os.link": 2, "os.symlink": 2, "shutil.rmtree": 1,
 }  # fmt: skip
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty")
+_WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 def install(tmp_dirs: list) -> None:
     """From now on refuse what an execution environment of AWS would refuse."""
-    allowed = tuple(os.path.realpath(folder) + "/" for folder in (*tmp_dirs, "/tmp", "/var/tmp"))
-    devices = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty")
-    realpath, fsdecode = os.path.realpath, os.fsdecode
-    own_group = os.getpgid(0)
-    getpgid = os.getpgid
-    write_flags = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+    sys.addaudithook(_Guard((*tmp_dirs, "/tmp", "/var/tmp")).check)
 
-    def check_path(path) -> None:
-        if isinstance(path, int):
-            return
-        place = realpath(fsdecode(path))
-        if not place.startswith(allowed) and place not in devices:
-            raise OSError(30, "Read-only file system", fsdecode(path))
 
-    def check_process(pid: int) -> None:
-        try:
-            if pid > 0 and getpgid(pid) == own_group:
-                return
-        except OSError:
-            return
-        if pid != 0:
-            raise PermissionError(1, "Operation not permitted")
+class _Guard:
+    def __init__(self, writable: tuple) -> None:
+        # Kept here: a handler that replaces functions of `os` must not change what is checked.
+        self._realpath, self._fsdecode, self._getpgid = os.path.realpath, os.fsdecode, os.getpgid
+        self._writable = tuple(os.path.realpath(folder) + "/" for folder in writable)
+        self._own_group = os.getpgid(0)
 
-    def hook(event: str, arguments: tuple) -> None:
+    def check(self, event: str, arguments: tuple) -> None:
         if event == "open":
             path, mode, flags = arguments
-            if path is not None and (flags & write_flags or (mode and set(mode) & set("wax+"))):
-                check_path(path)
-        elif event in _WRITING:
-            for path in arguments[: _WRITING[event]]:
-                check_path(path)
+            writes = flags & _WRITE_FLAGS or (mode and set(mode) & set("wax+"))
+            if writes and path is not None:
+                self._check_path(path)
+        elif event in _CHANGING:
+            for path in arguments[: _CHANGING[event]]:
+                self._check_path(path)
         elif event == "os.kill":
-            check_process(arguments[0])
-        elif event == "os.killpg" and arguments[0] not in (0, own_group):
+            self._check_process(arguments[0])
+        elif event == "os.killpg" and arguments[0] not in (0, self._own_group):
             raise PermissionError(1, "Operation not permitted")
 
-    sys.addaudithook(hook)
+    def _check_path(self, path: str | bytes | int) -> None:
+        if isinstance(path, int):
+            return
+        place = self._realpath(self._fsdecode(path))
+        if not place.startswith(self._writable) and place not in _DEVICES:
+            raise OSError(30, "Read-only file system", self._fsdecode(path))
+
+    def _check_process(self, pid: int) -> None:
+        if pid == 0:
+            return
+        try:
+            if pid > 0 and self._getpgid(pid) == self._own_group:
+                return
+        except OSError:  # there is no such process: the call itself will say so
+            return
+        raise PermissionError(1, "Operation not permitted")

@@ -90,7 +90,7 @@ def _keep(plan: dict, runtime_pid: int) -> None:
     os._exit(0)
 
 
-def _reap(runtime_pid: int):
+def _reap(runtime_pid: int) -> int | None:
     """Take in every child that ended; the runtime's exit code if it is among them."""
     try:
         while True:

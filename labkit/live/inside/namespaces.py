@@ -71,7 +71,7 @@ def build(plan: dict) -> None:
     root = plan["root_dir"]
     _mount("tmpfs", root, "tmpfs", MS_NOSUID | MS_NODEV, "size=4m,mode=755")
     _system_files(root)
-    # The kernel allows a fresh /proc only where a whole one is in sight: the host's lies beneath it.
+    # The kernel allows a fresh /proc only where a whole one is in sight: the host's, beneath it.
     os.makedirs(f"{root}/proc")
     _mount("/proc", f"{root}/proc", None, MS_BIND | MS_REC)
     os.makedirs(f"{root}/tmp")

@@ -20,7 +20,7 @@ def initialize_client(user_agent: str) -> None:
     _connection = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
 
 
-def _call(method: str, path: str, body: bytes | None, headers: dict, expected: int):
+def _call(method: str, path: str, body: bytes | None, headers: dict, expected: int) -> tuple:
     _connection.request(method, _BASE + path, body, {"User-Agent": _user_agent, **headers})
     response = _connection.getresponse()
     answer = response.read()

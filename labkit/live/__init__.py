@@ -1,0 +1,1 @@
+"""The running Lambda: a server process."""
