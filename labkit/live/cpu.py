@@ -32,6 +32,7 @@ KILLED_FOR_MEMORY, KILLED_FOR_PROCESSES = 1, 2
 MAX_PROCESSES = 1024  # processes and threads of one environment (AWS, "Lambda quotas")
 _LOOK_S = 0.005  # how often memory and descendants are looked at
 _SHORTEST_WAIT_S = 0.0002
+_NOTHING_S = 0.00005  # less CPU than it takes to map one page
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +161,13 @@ class _Watch:
     def tick(self, now: float) -> None:
         """Account for what was used, then stop or continue the environment."""
         try:
-            if now >= self.next_look_s:
+            quiet = now >= self.next_look_s and self._is_quiet()
+            if quiet:
+                self._pass_quietly(now)
+            elif now >= self.next_look_s:
                 self._look(now)
-            self._account(now)
+            if not quiet:
+                self._account(now)
         except ProcessLookupError:
             self.due_s = math.inf
             return
@@ -189,6 +194,18 @@ class _Watch:
             return
         wait = max(self.budget_s / self.parallel, _SHORTEST_WAIT_S)
         self.due_s = min(now + wait, self.next_look_s)
+
+    def _is_quiet(self) -> bool:
+        """Whether nothing ran since the last look: then memory and processes are as they were."""
+        if self.descendants or self.process_count > 1:
+            return False
+        return processes.cpu_s(self.pid) + self.reaped_s - self.last_cpu_s < _NOTHING_S
+
+    def _pass_quietly(self, now: float) -> None:
+        if self.stopped_since is None:
+            self.model.run((now - self.seen_s) * 1000, 0.0)
+        self.seen_s = now
+        self.next_look_s = now + _LOOK_S
 
     def _look(self, now: float) -> None:
         sample = processes.tree(self.pid, self.keeper)
