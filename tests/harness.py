@@ -35,9 +35,12 @@ def zipped(files: Mapping[str, str | bytes]) -> bytes:
 class Served:
     """A `labkit serve` process, boto3 clients for it, and its control interface."""
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, **environ: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "labkit", "serve", *options], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "labkit", "serve", *options],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **environ},
         )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()

@@ -21,6 +21,7 @@ import time
 from dataclasses import dataclass
 
 from labkit.core.bandwidth import CpuBandwidth
+from labkit.core.quotas import PROCESSES_AND_THREADS_MAX
 from labkit.live import processes
 
 BEGIN, END_FREEZE, END_RUNNING = 1, 2, 3
@@ -29,7 +30,6 @@ _COMMAND = struct.Struct(
 )  # what, pid, keeper, share, memory limit MB, period ms, monotonic time s
 _ANSWER = struct.Struct("<dddddiB")
 KILLED_FOR_MEMORY, KILLED_FOR_PROCESSES = 1, 2
-MAX_PROCESSES = 1024  # processes and threads of one environment (AWS, "Lambda quotas")
 _LOOK_S = 0.005  # how often memory and descendants are looked at
 _SHORTEST_WAIT_S = 0.0002
 _NOTHING_S = 0.00005  # less CPU than it takes to map one page
@@ -218,7 +218,7 @@ class _Watch:
         self.next_look_s = now + max(_LOOK_S, 10 * (time.monotonic() - now))
         if self.memory_bytes > self.limit_bytes:
             self._kill(KILLED_FOR_MEMORY)
-        elif sample.process_count > MAX_PROCESSES:
+        elif sample.process_count > PROCESSES_AND_THREADS_MAX:
             self._kill(KILLED_FOR_PROCESSES)
 
     def _waiting(self, waiting_s: dict[int, float]) -> None:

@@ -341,15 +341,18 @@ class ExecutionEnvironment:
         services = self._context.services
         services.put_log_events(self.deployment.region, group, self.log_stream, events)
 
-    def _path_rewriting(self) -> tuple[bytes, bytes] | None:
+    def _path_rewriting(self) -> tuple[str, str] | None:
         """Without a file system of its own the code lies elsewhere; traces shall say /var/task."""
         if self._context.supervisor.isolation == "namespaces":
             return None
-        return str(self.deployment.task_dir).encode(), b"/var/task"
+        return str(self.deployment.task_dir), "/var/task"
 
     def _rewritten(self, payload: bytes) -> bytes:
         rewriting = self._path_rewriting()
-        return payload if rewriting is None else payload.replace(*rewriting)
+        if rewriting is None:
+            return payload
+        real, seen = rewriting
+        return payload.replace(real.encode(), seen.encode())
 
     def _move(self, to: EnvironmentState) -> None:
         self.state = transition(self.state, to)

@@ -17,7 +17,6 @@ class Invocation:
     trace_header: str
     client_context: str | None = None
     attempt: int = 1
-    accepted_ms: float = 0.0
 
     def headers(self, deadline_ms: int) -> list[tuple[str, str]]:
         """The headers of the Runtime API's answer to ``/next``."""

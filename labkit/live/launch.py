@@ -76,7 +76,7 @@ class _Places:
     """Where things are, as the function sees them."""
 
     def __init__(self, deployment: Deployment, supervisor: Supervisor, isolated: bool) -> None:
-        self.isolated = isolated
+        self.isolated, self.supervisor = isolated, supervisor
         self.task = "/var/task" if isolated else str(deployment.task_dir)
         self.opt = "/opt" if isolated else str(deployment.opt_dir or "/opt")
         self.runtime = "/var/runtime" if isolated else str(supervisor.runtime_dir)
@@ -153,7 +153,7 @@ def _python(launch: Launch, deployment: Deployment, places: _Places) -> Launch:
             "handler": launch.handler,
             "executable": executable,
             "inside_dir": places.inside,
-            "guard": None if places.isolated else [str(launch.tmp_dir)],
+            "guard": places.supervisor.guard(launch),
             "pure_client": True,
         }
         launch.command = [

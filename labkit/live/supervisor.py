@@ -26,6 +26,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from labkit.core.quotas import FILE_DESCRIPTORS_MAX
 from labkit.live.interpreters import own_python
 
 INSIDE_DIR = Path(__file__).parent / "inside"
@@ -196,12 +197,19 @@ class Supervisor:
                 self._start_template()
                 socket.send_fds(self._control, [plan], fds)
 
+    def guard(self, launch: Launch) -> list[str] | None:
+        """What the guard in a Python runtime has to know; None where namespaces do its work."""
+        if self.isolation == NAMESPACES:
+            return None
+        return [str(launch.tmp_dir), str(self.runtime_dir.parent)]
+
     def _plan(self, launch: Launch) -> dict[str, object]:
         inside = self.isolation == NAMESPACES
         return {
             "isolation": self.isolation,
             "root_dir": str(self._root_dir),
             "tmp_mb": launch.tmp_mb,
+            "file_descriptors": FILE_DESCRIPTORS_MAX,
             "binds": self._binds(launch) if inside else [],
             "links": launch.links if inside else {},
             "task_root": launch.environ["LAMBDA_TASK_ROOT"],
@@ -211,7 +219,7 @@ class Supervisor:
             "import_path": launch.import_path,
             "executable": launch.executable,
             "inside_dir": _INSIDE_SEEN if inside else str(INSIDE_DIR),
-            "guard": None if inside else [str(launch.tmp_dir)],
+            "guard": self.guard(launch),
             "pure_client": not has_compiled_client(),
         }
 
@@ -256,7 +264,7 @@ def isolation() -> str:
         command = [own_python().path, "-I", "-S", "-c", script, json.dumps(plan)]
         try:
             done = subprocess.run(
-                command, capture_output=True, timeout=10, stdin=subprocess.DEVNULL
+                command, check=False, capture_output=True, timeout=10, stdin=subprocess.DEVNULL
             )
         except (OSError, subprocess.TimeoutExpired):
             return PLAIN

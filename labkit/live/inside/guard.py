@@ -15,16 +15,20 @@ _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty")
 _WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
-def install(tmp_dirs: list) -> None:
-    """From now on refuse what an execution environment of AWS would refuse."""
-    sys.addaudithook(_Guard((*tmp_dirs, "/tmp", "/var/tmp")).check)
+def install(tmp_dir: str, lab_dir: str) -> None:
+    """From now on refuse what an execution environment of AWS would refuse.
+
+    ``tmp_dir`` is this environment's own folder inside the lab's, ``lab_dir``.
+    """
+    sys.addaudithook(_Guard(tmp_dir, lab_dir).check)
 
 
 class _Guard:
-    def __init__(self, writable: tuple) -> None:
+    def __init__(self, tmp_dir: str, lab_dir: str) -> None:
         # Kept here: a handler that replaces functions of `os` must not change what is checked.
         self._realpath, self._fsdecode, self._getpgid = os.path.realpath, os.fsdecode, os.getpgid
-        self._writable = tuple(os.path.realpath(folder) + "/" for folder in writable)
+        self._own, self._lab = os.path.realpath(tmp_dir) + "/", os.path.realpath(lab_dir) + "/"
+        self._shared = tuple(os.path.realpath(folder) + "/" for folder in ("/tmp", "/var/tmp"))
         self._own_group = os.getpgid(0)
 
     def check(self, event: str, arguments: tuple) -> None:
@@ -45,7 +49,8 @@ class _Guard:
         if isinstance(path, int):
             return
         place = self._realpath(self._fsdecode(path))
-        if not place.startswith(self._writable) and place not in _DEVICES:
+        shared = place.startswith(self._shared) and not place.startswith(self._lab)
+        if not (shared or place.startswith(self._own) or place in _DEVICES):
             raise OSError(30, "Read-only file system", self._fsdecode(path))
 
     def _check_process(self, pid: int) -> None:

@@ -12,14 +12,15 @@ import resource
 import select
 import signal
 import sys
+from collections.abc import Callable
 
 try:
     import namespaces
 except (ImportError, AttributeError):  # not Linux: the supervisor plans without namespaces
     namespaces = None
 
+_MOST_ORPHANS = 10_000
 INSIDE_DIR = os.path.dirname(os.path.abspath(__file__))
-NOFILE_LIMIT = 1024  # AWS documents 1,024 file descriptors for a function
 
 
 def adopt_orphans() -> None:
@@ -52,6 +53,7 @@ def enter(plan: dict, fds: list) -> None:
                 os._exit(0)
             namespaces.fresh_proc()
         else:
+            adopt_orphans()
             _report(plan, {"keeper": os.getpid()})
         runtime_pid = os.fork()
     except OSError as error:
@@ -82,11 +84,11 @@ def _keep(plan: dict, runtime_pid: int) -> None:
             break
         readable, _, _ = select.select([plan["lifeline_fd"], wake_read], [], [])
         if plan["lifeline_fd"] in readable:
-            _kill_group(runtime_pid)
-            os._exit(0)
+            break
         os.read(wake_read, 64)
-    _kill_group(runtime_pid)
-    _report(plan, {"exit": code})
+    _end_all(runtime_pid)
+    if code is not None:
+        _report(plan, {"exit": code})
     os._exit(0)
 
 
@@ -103,12 +105,28 @@ def _reap(runtime_pid: int) -> int | None:
         return None
 
 
-def _kill_group(pid: int) -> None:
-    for kill in (os.killpg, os.kill):
+def _end_all(runtime_pid: int) -> None:
+    """Kill the runtime and whatever it left behind, in a process group of its own or not."""
+    _kill(os.killpg, runtime_pid)
+    for _ in range(_MOST_ORPHANS):
         try:
-            kill(pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
+            with open(f"/proc/self/task/{os.getpid()}/children") as file:
+                children = file.read().split()
+        except OSError:  # not Linux: only the runtime's own group can be found
+            _kill(os.kill, runtime_pid)
+            return
+        if not children:
+            return
+        for child in children:
+            _kill(os.kill, int(child))
+        os.waitpid(-1, 0)
+
+
+def _kill(kill: Callable, pid: int) -> None:
+    try:
+        kill(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
 
 
 def _become_runtime(plan: dict) -> None:
@@ -117,7 +135,7 @@ def _become_runtime(plan: dict) -> None:
     os.close(plan["lifeline_fd"])
     if plan["isolation"] == "namespaces":
         namespaces.give_up_privileges()
-    _limit_resources()
+    _limit_resources(plan["file_descriptors"])
     os.umask(0o022)
     os.chdir(plan["task_root"])
     environ = plan["environ"]
@@ -136,8 +154,8 @@ def _become_runtime(plan: dict) -> None:
     os._exit(0)
 
 
-def _limit_resources() -> None:
+def _limit_resources(file_descriptors: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    limit = NOFILE_LIMIT if hard == resource.RLIM_INFINITY else min(NOFILE_LIMIT, hard)
+    limit = file_descriptors if hard == resource.RLIM_INFINITY else min(file_descriptors, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))

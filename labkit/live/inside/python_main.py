@@ -21,7 +21,7 @@ def main(plan: dict) -> None:
     if plan["guard"]:
         import guard
 
-        guard.install(plan["guard"])
+        guard.install(*plan["guard"])
     if plan["pure_client"]:
         import runtime_client_pure  # noqa: F401
 

@@ -27,7 +27,7 @@ class EnvironmentLog:
         sink: Sink,
         now_ms: Callable[[], float],
         max_bytes: int,
-        rewrite: tuple[bytes, bytes] | None = None,
+        rewrite: tuple[str, str] | None = None,
     ) -> None:
         self.is_json = configuration.log_format == "JSON"
         self._application_level = configuration.application_log_level or "INFO"
@@ -46,8 +46,6 @@ class EnvironmentLog:
             self._dropped_bytes += len(data)
             return
         self._taken_bytes += len(data)
-        if self._rewrite is not None:
-            data = data.replace(*self._rewrite)
         for event in self._parser.feed(data):
             self._application(event)
 
@@ -94,7 +92,8 @@ class EnvironmentLog:
             level = event.level or _level_of(event.text)
             if not report.is_logged(level, self._application_level):
                 return
-        self._append(event.text)
+        text = event.text if self._rewrite is None else event.text.replace(*self._rewrite)
+        self._append(text)
 
     def _append(self, text: str) -> None:
         self._pending.append((int(self._now_ms()), text))
