@@ -157,8 +157,7 @@ class LabClock:
         negative, not finite or over a hundred years.
         """
         _check_seconds("seconds", seconds)
-        with self._moving:
-            return self._move(self.now_ms() + seconds * 1000, until_settled=False)
+        return self._move(seconds, until_settled=False)
 
     def settle(self, limit_seconds: float = 86_400) -> Moved:
         """Go forward until nothing is pending, by `limit_seconds` of lab time at most.
@@ -167,8 +166,7 @@ class LabClock:
         Raises ValueError as `advance` does.
         """
         _check_seconds("limit_seconds", limit_seconds)
-        with self._moving:
-            return self._move(self.now_ms() + limit_seconds * 1000, until_settled=True)
+        return self._move(limit_seconds, until_settled=True)
 
     def close(self) -> None:
         """Fire no further timer and end the clock's thread."""
@@ -197,11 +195,12 @@ class LabClock:
             self._pending -= timer.pending
             self._changed.notify_all()
 
-    def _move(self, target_ms: float, *, until_settled: bool) -> Moved:
-        """Called without the lock, by one thread at a time."""
+    def _move(self, seconds: float, *, until_settled: bool) -> Moved:
+        """Called without the lock. Moves of several threads come one after the other."""
         if threading.current_thread() is self._thread:
             raise RuntimeError("a timer's callback cannot move the clock that waits for it")
-        with self._changed:
+        with self._moving, self._changed:
+            target_ms = self._now_ms() + seconds * 1000
             fired_before = self._fired
             self._working.awaited = True
             try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import importlib.util
 import json
@@ -41,7 +40,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One fact about this machine; ``mend`` says what would change it, and is empty if all is well."""
+    """One fact about this machine; ``mend`` says what would change it (empty if all is well)."""
 
     name: str
     state: State
@@ -68,14 +67,11 @@ def examine() -> list[Finding]:
     ]
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(*, as_json: bool = False) -> int:
     """``labkit doctor [--json]``: 0 when labs can run on this machine, 1 when they cannot."""
-    parser = argparse.ArgumentParser(prog="labkit doctor", description=__doc__)
-    parser.add_argument("--json", action="store_true", help="for programs: one JSON object")
-    wanted = parser.parse_args(arguments)
     findings = examine()
     ready = all(finding.state is not State.MISSING for finding in findings)
-    if wanted.json:
+    if as_json:
         rows = [dataclasses.asdict(finding) for finding in findings]
         print(json.dumps({"ready": ready, "findings": rows}, indent=1))
     else:
@@ -158,7 +154,7 @@ def _packages() -> Finding:
     lacking = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
     if not lacking:
         return Finding("Packages", State.OK, "all that the labs import")
-    mend = "Run `python lab.py open`, which installs them."
+    mend = "Run `python3 lab.py open`, which installs them."
     return Finding("Packages", State.MISSING, f"not installed: {', '.join(lacking)}", mend)
 
 
@@ -213,7 +209,7 @@ def _python_runtimes() -> list[Finding]:
         text = f"{', '.join(lacking)} run on Python {platform.python_version()} instead"
         versions = " ".join(name.removeprefix("python") for name in lacking)
         uv = _beside("uv")
-        mend = f"To have their own: `{uv} python install {versions}`" if uv else "Install these."
+        mend = f"To have their own: `{uv} python install {versions}`" if uv else "Install these versions."
         findings.append(Finding("Python runtimes", State.REDUCED, text, mend))
     return findings
 
@@ -232,7 +228,7 @@ def _aws_command() -> Finding:
     path = _beside("aws") or shutil.which("aws")
     if path is not None:
         return Finding("aws command", State.OK, path)
-    mend = "Run `python lab.py open`, which installs it (package awscli)."
+    mend = "Run `python3 lab.py open`, which installs it (package awscli)."
     return Finding("aws command", State.REDUCED, "not found: `!aws …` cells fail", mend)
 
 
@@ -264,7 +260,8 @@ def _beside(command: str) -> str | None:
     path = shutil.which(command, path=os.path.dirname(sys.executable))
     if path is None:
         return None
-    return min(path, os.path.relpath(path), key=len)
+    near = os.path.relpath(path)
+    return path if near.startswith(os.pardir) else near
 
 
 def _read(path: str) -> str:

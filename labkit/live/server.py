@@ -224,10 +224,11 @@ def serve(
         server = Server(storage, port=port, seed=seed)
     except OSError as error:
         storage.close()
-        print(f"labkit serve: port {port} cannot be used: {error.strerror}", file=sys.stderr)
+        sys.stderr.write(f"labkit serve: port {port} cannot be used: {error.strerror}\n")
         return 1
     try:
-        print(server.ready_line(), flush=True)
+        sys.stdout.write(server.ready_line() + "\n")
+        sys.stdout.flush()
         # From here on nothing may write to standard output, moto included.
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         if with_parent:

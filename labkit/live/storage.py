@@ -25,7 +25,7 @@ class Storage:
 
     def __init__(self, directory: Path | None = None) -> None:
         _remove_abandoned()
-        self.directory = directory or new_directory()
+        self.directory = directory or Path(tempfile.mkdtemp(prefix=_PREFIX))
         self._lock_fd = os.open(self.directory / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
@@ -33,11 +33,6 @@ class Storage:
         """Remove the folder."""
         shutil.rmtree(self.directory, ignore_errors=True)
         os.close(self._lock_fd)
-
-
-def new_directory() -> Path:
-    """Make a folder that a server can take over."""
-    return Path(tempfile.mkdtemp(prefix=_PREFIX))
 
 
 def _remove_abandoned() -> None:

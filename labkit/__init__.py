@@ -1,0 +1,37 @@
+"""A learning lab for AWS Lambda that runs on your own machine.
+
+`Lab.start()` starts the lab; after that plain boto3 and the `aws` command talk to it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from labkit.notebook.display import report_fields
+    from labkit.notebook.figures import environments_over_time
+    from labkit.notebook.lab import Lab
+    from labkit.notebook.system_figure import the_system
+
+__version__ = "0.1.0"
+
+__all__ = ["Lab", "__version__", "environments_over_time", "report_fields", "the_system"]
+
+_HOMES: Final = {
+    "Lab": "labkit.notebook.lab",
+    "environments_over_time": "labkit.notebook.figures",
+    "report_fields": "labkit.notebook.display",
+    "the_system": "labkit.notebook.system_figure",
+}
+
+
+def __getattr__(name: str) -> object:
+    # Loaded when asked for: the server and the command line need none of it.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

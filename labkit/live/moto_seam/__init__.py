@@ -1,0 +1,1 @@
+"""The only rooms that know the inside of moto, one module for each service."""

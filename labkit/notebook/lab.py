@@ -1,0 +1,233 @@
+"""The lab as a notebook sees it."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import select
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, ClassVar, Final, NoReturn, Self
+
+from labkit.core.events import Event
+from labkit.live.client import LabClient, LabError
+from labkit.notebook.shell import Surroundings, aws_variables, write_aws_command
+
+_START_LIMIT_S: Final = 30.0
+_STOP_LIMIT_S: Final = 10.0
+_ACCOUNT_ID: Final = "123456789012"
+
+
+class Lab:
+    """A running lab: a server process of its own, which ends with this one.
+
+    Begin with `Lab.start()`. From then on boto3 and the `aws` command use the lab, and nothing
+    else, until `stop()`.
+    """
+
+    _current: ClassVar[Lab | None] = None
+
+    region: str
+    """The AWS Region that clients use by default."""
+    endpoint_url: str
+    """The address of the lab."""
+
+    def __init__(self, process: subprocess.Popen[bytes], directory: Path) -> None:
+        self._process = process
+        self._pid = os.getpid()
+        self._directory = directory
+        self._surroundings = Surroundings()
+        self._client: LabClient | None = None
+        self._events: list[Event] = []
+
+    @classmethod
+    def start(cls, *, seed: int = 0, port: int = 0) -> Lab:
+        """Start a fresh lab and make boto3 and `aws` use it; a lab started before is stopped.
+
+        `seed` decides every random choice of the lab, `port` is where it listens (0: anywhere).
+        Raises LabError if the server does not come up.
+        """
+        if cls._current is not None:
+            cls._current.stop()
+        directory = Path(tempfile.mkdtemp(prefix="labkit-"))
+        lab = cls(_spawn(directory, seed, port), directory)
+        try:
+            lab._enter(_read_ready_line(lab._process, directory))
+        except BaseException:
+            lab._end_process()
+            raise
+        cls._current = lab
+        atexit.register(lab.stop)
+        return lab
+
+    def stop(self) -> None:
+        """End the lab and set everything back that `start` set. Stopping twice does nothing."""
+        if self._client is None or os.getpid() != self._pid:  # a forked child is not the owner
+            return
+        self._client = None
+        atexit.unregister(self.stop)
+        if Lab._current is self:
+            Lab._current = None
+        self._surroundings.leave()
+        _forget_boto3_session()
+        self._end_process()
+
+    def advance(self, seconds: float) -> None:
+        """Go forward by `seconds` of lab time, as if one had waited that long.
+
+        What is due on the way happens in its order; work that it starts is done on return.
+        """
+        self._control.advance(seconds)
+
+    def settle(self, limit_seconds: float | None = None) -> bool:
+        """Go forward until nothing is running or waiting; tell whether that was reached.
+
+        Goes no further than `limit_seconds` of lab time (default: a day).
+        """
+        return self._control.settle(limit_seconds).settled
+
+    def reset(self) -> None:
+        """Forget all functions and resources; the clock and the event log go on."""
+        self._control.reset()
+
+    def events(self) -> list[Event]:
+        """Return the events of this lab so far, oldest first."""
+        seen = self._events
+        seen += self._control.events(after=seen[-1].seq if seen else 0)
+        return list(seen)
+
+    @property
+    def now(self) -> datetime:
+        """The lab time, in UTC."""
+        return datetime.fromtimestamp(self._control.clock() / 1000, UTC)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The lab's settings by name; change them with `configure`."""
+        return self._control.settings()
+
+    def configure(self, **changes: object) -> None:
+        """Change settings of the lab, such as `idle_life_s=60`. Raises LabError for a wrong one."""
+        self._control.patch(changes)
+
+    @property
+    def role_arn(self) -> str:
+        """A role that functions can have."""
+        return f"arn:aws:iam::{_ACCOUNT_ID}:role/lab-execution-role"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        # The same in every run, so that a notebook's stored output stays true.
+        state = "running" if self._client is not None else "stopped"
+        return f"<Lab in {self.region}, account {_ACCOUNT_ID}, {state}>"
+
+    @property
+    def _control(self) -> LabClient:
+        if self._client is None:
+            raise LabError("This lab has been stopped; Lab.start() starts a new one.")
+        return self._client
+
+    def _enter(self, ready: Mapping[str, str]) -> None:
+        self.region, self.endpoint_url = ready["region"], ready["endpoint"]
+        bin_dir = self._directory / "bin"
+        write_aws_command(bin_dir, self.endpoint_url)
+        self._surroundings.enter(aws_variables(ready, self._directory), bin_dir)
+        _forget_boto3_session()
+        self._client = LabClient(self.endpoint_url, ready["token"])
+
+    def _end_process(self) -> None:
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(_STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def _spawn(directory: Path, seed: int, port: int) -> subprocess.Popen[bytes]:
+    # -P: a file of the learner's that is called like a module must not be taken for it.
+    command = [sys.executable, "-P", "-m", "labkit", "serve", "--with-parent"]
+    command += ["--directory", str(directory), "--seed", str(seed), "--port", str(port)]
+    with _log_path(directory).open("wb") as log:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env={**os.environ, **_import_path()},
+            start_new_session=True,  # interrupting the kernel must not end the lab
+        )
+
+
+def _import_path() -> dict[str, str]:
+    """What the server needs to find this very labkit, when it is not installed but a checkout."""
+    here = str(Path(__file__).resolve().parents[2])
+    if here in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")):
+        return {}
+    return {"PYTHONPATH": os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))}
+
+
+def _log_path(directory: Path) -> Path:
+    return directory / "server.log"
+
+
+def _read_ready_line(process: subprocess.Popen[bytes], directory: Path) -> dict[str, str]:
+    """Wait until the server is ready. Raises LabError with its last words if it is not."""
+    output: IO[bytes] | None = process.stdout
+    assert output is not None
+    # Loads while the server starts, which takes as long; the first cell needs it anyway.
+    with contextlib.suppress(ImportError):
+        import boto3  # noqa: F401
+    ready, _, _ = select.select([output], [], [], _START_LIMIT_S)
+    line = output.readline() if ready else b""
+    output.close()
+    try:
+        answer: dict[str, str] = json.loads(line)
+    except ValueError:
+        _fail(process, directory)
+    return answer
+
+
+def _fail(process: subprocess.Popen[bytes], directory: Path) -> NoReturn:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(1)
+    log = _log_path(directory)
+    words = log.read_text(errors="replace").strip()[-4000:] if log.exists() else ""
+    state = (
+        f"did not become ready within {_START_LIMIT_S:.0f} s"
+        if process.returncode is None
+        else f"ended with exit status {process.returncode}"
+    )
+    raise LabError(
+        f"The lab's server {state}. `labkit doctor` checks this machine. The server said:\n"
+        f"{words or '(nothing)'}"
+    )
+
+
+def _forget_boto3_session() -> None:
+    """Let boto3 read the environment anew."""
+    boto3 = sys.modules.get("boto3")
+    if boto3 is not None:
+        boto3.DEFAULT_SESSION = None  # type: ignore[attr-defined]
