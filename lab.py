@@ -169,6 +169,8 @@ def make_venv() -> None:
             "There is a folder .venv here that this script did not make.\n"
             "Delete it or give it another name, and run the same command again."
         )
+    if os.path.exists(PYTHON):
+        say("  the old environment does not fit this place or is incomplete; removing it")
     shutil.rmtree(VENV, ignore_errors=True)
     os.mkdir(VENV)
     write_stamp({"place": VENV})

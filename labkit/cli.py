@@ -15,7 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "doctor":
         from labkit.live import doctor
 
-        return doctor.main()
+        return doctor.main(as_json=options.json)
     from labkit.live import server
 
     return server.serve(
@@ -42,7 +42,8 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--seed", type=_seed, default=0, help="of every random choice (default: 0)")
     serve.add_argument("--with-parent", action="store_true", help=argparse.SUPPRESS)
     serve.add_argument("--directory", type=Path, help=argparse.SUPPRESS)
-    commands.add_parser("doctor", help="say what this machine lacks, and how to mend it")
+    doctor = commands.add_parser("doctor", help="say what this machine lacks, and how to mend it")
+    doctor.add_argument("--json", action="store_true", help="for programs: one JSON object")
     return parser
 
 

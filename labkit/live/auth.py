@@ -11,7 +11,7 @@ import hmac
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import unquote
@@ -25,6 +25,7 @@ _S3_CLOCK_SKEW_S: Final = 900
 _URL_LIFE_MAX_S: Final = 7 * 86_400
 _REGION: Final = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d{1,2}")
 _TIME: Final = re.compile(r"\d{8}T\d{6}Z")
+_CLAIMED: Final = re.compile(r"Credential=[^/,&]*/\d+/[^/,&]*/([^/,&]+)/aws4_request")
 _LOCAL_HOST: Final = re.compile(r"(127\.0\.0\.1|localhost)(:\d{1,5})?")
 _STREAMING: Final = (
     signatures.UNSIGNED_TRAILER,
@@ -41,9 +42,9 @@ class AccessKey:
     """
 
     access_key_id: str
-    secret: str
+    secret: str = field(repr=False)
     arn: str
-    session_token: str | None = None
+    session_token: str | None = field(default=None, repr=False)
     expires_s: float | None = None
 
 
@@ -293,6 +294,13 @@ def _seconds(iso: str) -> float:
 
 def _iso(time_s: float) -> str:
     return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(time_s))
+
+
+def claimed_service(request: Request) -> str | None:
+    """Return the service that a request says it is for, whether or not its signature is right."""
+    text = request.headers.get("authorization") or unquote(request.query)
+    match = _CLAIMED.search(text)
+    return None if match is None else match[1]
 
 
 def is_local(request: Request) -> bool:

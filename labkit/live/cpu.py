@@ -58,7 +58,7 @@ class Channel:
     """
 
     def __init__(self, controller: Controller) -> None:
-        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket, theirs = socket.socketpair()
         with theirs:
             controller.adopt(theirs)
         self._socket.settimeout(5.0)
@@ -91,7 +91,7 @@ class Controller:
     def __init__(self) -> None:
         import subprocess
 
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "labkit.live.cpu", str(theirs.fileno())],
@@ -266,16 +266,12 @@ class _Watch:
             self.stopped_total_s += now - self.stopped_since
             self.stopped_since = None
             self.seen_s = now
-        try:
-            if not self.killed:
+        if not self.killed:
+            try:
                 self._account(max(now, self.seen_s))
-                if freeze:
-                    self._signal(signal.SIGSTOP)
-                self._look(now)
-                if freeze and self.descendants:
-                    self._signal(signal.SIGSTOP)
-        except ProcessLookupError:  # it ended by itself: its last moments cannot be read any more
-            self.model.run(max(now - self.seen_s, 0.0) * 1000, 0.0)
+            except ProcessLookupError:  # it ended by itself: its last moments cannot be read
+                self.model.run(max(now - self.seen_s, 0.0) * 1000, 0.0)
+            self._look_last(now, freeze=freeze)
         self.active, self.due_s = False, math.inf
         wall_ms = (now - self.started_s) * 1000
         return _ANSWER.pack(
@@ -287,6 +283,16 @@ class _Watch:
             self.process_count,
             self.killed,
         )
+
+    def _look_last(self, now: float, *, freeze: bool) -> None:
+        if freeze:
+            self._signal(signal.SIGSTOP)
+        try:
+            self._look(now)
+        except ProcessLookupError:
+            return
+        if freeze and self.descendants:  # among them may be some that the first signal missed
+            self._signal(signal.SIGSTOP)
 
     def _signal(self, number: int) -> None:
         for send, target in (

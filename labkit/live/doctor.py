@@ -17,7 +17,7 @@ from pathlib import Path
 
 OLDEST_PYTHON = (3, 11)
 SMALL_MEMORY_GB = 1.5
-_PACKAGES = ("awslambdaric", "boto3", "flask", "h11", "jupyterlab", "matplotlib", "moto")
+_PACKAGES = ("awslambdaric", "boto3", "flask", "jupyterlab", "matplotlib", "moto")
 _CHROMIUM_COMMANDS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _CHROMIUM_PLACES = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
@@ -147,7 +147,11 @@ def _system() -> Finding:
     kind = "macOS" if sys.platform == "darwin" else platform.system()
     if "microsoft" in platform.release().lower():
         kind += " in WSL"
-    return Finding("System", State.OK, f"{kind} {platform.release()}, {platform.machine()}")
+    text = f"{kind} {platform.release()}, {platform.machine()}"
+    if not Path("/proc/self/stat").exists():
+        text += ": without /proc, CPU share and memory limit of functions are not held"
+        return Finding("System", State.REDUCED, text, "Use Linux, or Linux in a virtual machine.")
+    return Finding("System", State.OK, text)
 
 
 def _packages() -> Finding:
@@ -209,7 +213,11 @@ def _python_runtimes() -> list[Finding]:
         text = f"{', '.join(lacking)} run on Python {platform.python_version()} instead"
         versions = " ".join(name.removeprefix("python") for name in lacking)
         uv = _beside("uv")
-        mend = f"To have their own: `{uv} python install {versions}`" if uv else "Install these versions."
+        mend = (
+            f"To have their own: `{uv} python install {versions}`"
+            if uv
+            else "Install these versions."
+        )
         findings.append(Finding("Python runtimes", State.REDUCED, text, mend))
     return findings
 

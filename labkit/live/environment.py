@@ -116,7 +116,8 @@ class ExecutionEnvironment:
         status, result = self._start_runtime(request_id, deadline_s, math.inf)
         measured = self._end_measuring(freeze=False)
         init_ms = (time.monotonic() - started_s) * 1000
-        init_ms += measured.correction_ms if measured else 0.0
+        if measured is not None and status != report.TIMEOUT:
+            init_ms += measured.correction_ms
         error_type = result.error_type if result else None
         self._lines.init_end(init_ms, "init", status, error_type)
         self._emit(

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from labkit.live.auth import Authenticator, has_token, is_local
+from labkit.live.auth import Authenticator, claimed_service, has_token, is_local
 from labkit.live.control import PREFIX as CONTROL_PREFIX
 from labkit.live.http import Request, Response, json_response
 from labkit.live.refusals import RefusalError, Words, error_response, family_of
@@ -50,7 +50,6 @@ class Router:
 
     def __call__(self, request: Request) -> Response:
         """Answer a request. Never raises."""
-        service: str | None = None
         try:
             if not is_local(request):
                 return json_response(403, {"message": _FOREIGN})
@@ -63,15 +62,15 @@ class Router:
                 return self._lambda_api(request)
             return self._mocked_services(request)
         except RefusalError as refusal:
-            return refusal.response(request, service)
+            return refusal.response(request, claimed_service(request))
         except NotImplementedError as error:
             words = Words("NotImplemented", 501, f"This is not part of the lab: {error}")
-            return error_response(request, family_of(request, service), words)
         except Exception:
             _log.exception("%s %s failed", request.method, request.path)
             message = "The lab failed to answer this request. The server's log says where."
             words = Words("InternalFailure", 500, message)
-            return error_response(request, family_of(request, service), words)
+        family = family_of(request, claimed_service(request))
+        return error_response(request, family, words)
 
     def _moto_api(self, request: Request) -> Response:
         """moto's own control interface, which could switch off every other check."""

@@ -1,7 +1,8 @@
 """What the kernel tells about a process and its descendants: CPU time, waiting, memory.
 
-Linux is read straight from ``/proc`` (a few microseconds a look); elsewhere psutil gives what it
-can, and the time spent waiting for a core counts as zero.
+Read straight from ``/proc``, a few microseconds a look. Where there is none (macOS) every look says
+that the process cannot be found: CPU share and memory limit are then not held, and
+``labkit doctor`` says so.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ no threads here: whoever waits for the environment polls these sockets
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -15,12 +16,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-import h11
-
-from labkit.core.quotas import SYNC_RESPONSE_MAX_BYTES
+from labkit.core.quotas import REQUEST_HEADERS_MAX_BYTES, SYNC_RESPONSE_MAX_BYTES
+from labkit.live.wire import STATUS_LINES, BadRequestError, parse_head
 
 _BASE = "/2018-06-01/runtime/"
-ERROR_TYPE_HEADER = b"lambda-runtime-function-error-type"
+ERROR_TYPE_HEADER = "lambda-runtime-function-error-type"
 _JSON = ("Content-Type", "application/json")
 _CHUNK = 262_144
 
@@ -103,7 +103,7 @@ class RuntimeApi:
     def _received(self, connection: Connection, data: bytes) -> list[Call]:
         try:
             calls = connection.received(data)
-        except h11.RemoteProtocolError:
+        except BadRequestError:
             self._drop(connection)
             return []
         served = []
@@ -166,75 +166,107 @@ def refuse_too_large(connection: Connection) -> None:
 
 
 class Connection:
+    """One connection of a runtime: gives the requests that arrive, as they become complete."""
+
     def __init__(self, accepted: socket.socket) -> None:
         self.socket = accepted
         self.closed = False
-        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=2 * 1024 * 1024)
+        self._buffer = bytearray()
         self._call: Call | str | None = None
         self._parts: list[bytes] = []
-        self._size = 0
+        self._size = self._missing = 0
+        self._chunked = self._in_chunk = self._in_trailers = self._last = False
 
     def received(self, data: bytes) -> list[Call | str]:
-        """Requests that ``data`` completes; a str is the path of one that nobody serves."""
-        self._http.receive_data(data)
+        """Requests that ``data`` completes; a str is the path of one that nobody serves.
+
+        Raises BadRequestError for what is not HTTP.
+        """
+        self._buffer += data
+        self.closed = self.closed or not data
         complete: list[Call | str] = []
-        while True:
-            event = self._http.next_event()
-            if event is h11.NEED_DATA or event is h11.PAUSED:
-                return complete
-            if isinstance(event, h11.ConnectionClosed):
-                self.closed = True
-                return complete
-            if isinstance(event, h11.Request):
-                self._start(event)
-            elif isinstance(event, h11.Data):
-                self._size += len(event.data)
-                if self._size <= SYNC_RESPONSE_MAX_BYTES:
-                    self._parts.append(bytes(event.data))
-            elif isinstance(event, h11.EndOfMessage):
-                complete.append(self._finish())
-                return complete
+        while (call := self._next()) is not None:
+            complete.append(call)
+        return complete
 
-    def _start(self, request: h11.Request) -> None:
-        method, path = request.method.decode(), request.target.decode().partition("?")[0]
-        self._parts, self._size = [], 0
-        route = _route(method, path)
-        if route is None:
-            self._call = f"no route {method} {path} in the Runtime API"
-            return
-        headers = dict(request.headers)
-        self._call = Call(
-            kind=route[0],
-            connection=self,
-            request_id=route[1],
-            content_type=headers.get(b"content-type", b"").decode("latin-1"),
-            error_type=headers.get(ERROR_TYPE_HEADER, b"").decode("latin-1"),
-        )
-        if self._http.they_are_waiting_for_100_continue:
-            self._write(self._http.send(h11.InformationalResponse(status_code=100, headers=[])))
+    def send(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        """Answer the request that was received last."""
+        lines = [STATUS_LINES[status]]
+        lines += [f"{name}: {_one_line(value)}\r\n" for name, value in headers]
+        head = "".join((*lines, f"Content-Length: {len(body)}\r\n\r\n"))
+        self._write(head.encode("latin-1", "backslashreplace") + body)
+        if self._last:
+            with contextlib.suppress(OSError):
+                self.socket.shutdown(socket.SHUT_WR)
 
-    def _finish(self) -> Call | str:
-        call = self._call
-        assert call is not None
+    def _next(self) -> Call | str | None:
+        if self._call is None:
+            end = self._buffer.find(b"\r\n\r\n")
+            if end < 0:
+                if len(self._buffer) > REQUEST_HEADERS_MAX_BYTES:
+                    raise BadRequestError(431, "The headers are too large.")
+                return None
+            head = self._buffer[:end].decode("latin-1")
+            del self._buffer[: end + 4]
+            self._call = self._start(head)
+        if not (self._take_chunks() if self._chunked else self._take()):
+            return None
+        call, self._call = self._call, None
         if isinstance(call, Call):
             call.body = b"".join(self._parts)
             if self._size > SYNC_RESPONSE_MAX_BYTES:
                 call.kind = CallKind.TOO_LARGE
-        self._call, self._parts = None, []
         return call
 
-    def send(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
-        """Answer the request that was received last."""
-        fields = [*headers, ("Content-Length", str(len(body)))]
-        encoded = [(name.encode("latin-1"), _latin(value)) for name, value in fields]
-        data = self._http.send(h11.Response(status_code=status, headers=encoded))
-        data += self._http.send(h11.Data(data=body))
-        data += self._http.send(h11.EndOfMessage())
-        self._write(data)
-        if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
-            self._http.start_next_cycle()
-        else:
-            self.closed = True
+    def _start(self, head: str) -> Call | str:
+        method, target, version, pairs = parse_head(head)
+        headers = {name.lower(): value for name, value in pairs}
+        self._parts, self._size = [], 0
+        self._chunked = "chunked" in headers.get("transfer-encoding", "").lower()
+        self._in_chunk = self._in_trailers = False
+        length = headers.get("content-length", "0")
+        if not length.isdecimal():
+            raise BadRequestError(400, "Content-Length is not a number.")
+        self._missing = 0 if self._chunked else int(length)
+        self._last = version == "HTTP/1.0" or headers.get("connection", "").lower() == "close"
+        if headers.get("expect", "").lower() == "100-continue":
+            self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        path = target.partition("?")[0]
+        route = _route(method, path)
+        if route is None:
+            return f"no route {method} {path} in the Runtime API"
+        content_type, error_type = (
+            headers.get("content-type", ""),
+            headers.get(ERROR_TYPE_HEADER, ""),
+        )
+        return Call(route[0], self, route[1], b"", content_type, error_type)
+
+    def _take(self) -> bool:
+        """Take what is there of the missing bytes; tell whether that was all."""
+        taken = bytes(self._buffer[: self._missing])
+        del self._buffer[: len(taken)]
+        self._missing -= len(taken)
+        self._size += len(taken)
+        if self._size <= SYNC_RESPONSE_MAX_BYTES:
+            self._parts.append(taken)
+        return self._missing == 0
+
+    def _take_chunks(self) -> bool:
+        while self._take():
+            end = self._buffer.find(b"\r\n")
+            if end < 0:
+                return False
+            line = bytes(self._buffer[:end])
+            del self._buffer[: end + 2]
+            if self._in_trailers:
+                if not line:
+                    return True
+            elif self._in_chunk:  # the line break after a chunk
+                self._in_chunk = False
+            else:
+                self._missing = _chunk_size(line)
+                self._in_chunk, self._in_trailers = self._missing > 0, self._missing == 0
+        return False
 
     def _write(self, data: bytes) -> None:
         try:
@@ -246,8 +278,18 @@ class Connection:
             self.socket.setblocking(False)
 
 
-def _latin(value: str) -> bytes:
-    return value.encode("latin-1", "backslashreplace")
+def _chunk_size(line: bytes) -> int:
+    try:
+        size = int(line.partition(b";")[0].strip(), 16)
+    except ValueError:
+        size = -1
+    if size < 0:
+        raise BadRequestError(400, "A chunk has no valid length.")
+    return size
+
+
+def _one_line(value: str) -> str:
+    return value.replace("\r", " ").replace("\n", " ")
 
 
 def _is_own_user(peer_port: int) -> bool:

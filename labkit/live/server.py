@@ -94,25 +94,24 @@ class Services:
 
 
 class Server:
-    """A running lab. Raises OSError if the port is taken.
+    """A running lab behind `front`, with its files in `storage`; it closes both.
 
     moto is loaded beside the first requests, so that the server answers at once.
     """
 
-    def __init__(self, storage: Storage, *, port: int = 0, seed: int = 0) -> None:
+    def __init__(self, front: Front, storage: Storage, *, seed: int = 0) -> None:
+        self._front = front
         self._storage = storage
+        self.endpoint = front.endpoint
         self.session = new_access_key()
         self.token = secrets.token_urlsafe(32)
         self.settings = Settings()
         self.settings.patch({"seed": seed})
-        self._front = Front(port)
-        self.endpoint = self._front.endpoint
         self.clock = LabClock()
         self.events = EventLog(self.clock, self.settings)
         self._credentials = Credentials(self.session)
         self._services = Services(self.endpoint, self._credentials, self.settings)
-        self._moto = moto_app.MockedServices(HOST, self._front.port)
-        os.environ.update(moto_app.ENVIRONMENT, MOTO_PORT=str(self._front.port))
+        self._moto = moto_app.MockedServices(HOST, front.port)
         self._lambda_api = LambdaApi(
             account_id=ACCOUNT_ID,
             clock=self.clock,
@@ -130,7 +129,7 @@ class Server:
         )
         self._lambda_api.invoker = self._invoker
         self._services.invoker = self._invoker
-        self._front.start(self._router())
+        front.start(self._router())
         threading.Thread(target=self._load, name="load moto", daemon=True).start()
 
     def ready_line(self) -> str:
@@ -219,13 +218,15 @@ def serve(
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
+    _forget_own_aws()
     storage = Storage(directory)
     try:
-        server = Server(storage, port=port, seed=seed)
+        front = Front(port)
     except OSError as error:
         storage.close()
         sys.stderr.write(f"labkit serve: port {port} cannot be used: {error.strerror}\n")
         return 1
+    server = Server(front, storage, seed=seed)
     try:
         sys.stdout.write(server.ready_line() + "\n")
         sys.stdout.flush()
@@ -237,6 +238,17 @@ def serve(
     finally:
         server.close()
     return 0
+
+
+def _forget_own_aws() -> None:
+    """Drop the user's own configuration of AWS: moto uses boto3, which would act on it."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ.update(
+        AWS_CONFIG_FILE=os.devnull,
+        AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+        AWS_EC2_METADATA_DISABLED="true",
+    )
 
 
 def _watch_parent(stop: threading.Event) -> None:

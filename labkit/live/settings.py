@@ -41,7 +41,7 @@ class Settings:
     """Kept for each log stream; older ones are dropped."""
     log_max_bytes: int = 1_000_000
     """Output taken from one invocation; the rest is dropped, and a line says so."""
-    event_log_max: int = 100_000
+    event_log_max: int = 15_000
     """Kept in the lab's event log; older ones are dropped."""
 
     def patch(self, changes: Mapping[str, object]) -> None:

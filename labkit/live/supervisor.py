@@ -33,6 +33,7 @@ INSIDE_DIR = Path(__file__).parent / "inside"
 NAMESPACES, PLAIN = "namespaces", "none"
 _INSIDE_SEEN = "/var/lang/lab"  # where an environment with namespaces finds INSIDE_DIR
 _END_MS = 5000
+_LENGTH_BYTES = 4  # of the plan, as inside/template.py reads it
 _RUNTIME_DISTRIBUTIONS = ("boto3", "awslambdaric")  # what AWS's Python runtime brings
 
 
@@ -175,7 +176,7 @@ class Supervisor:
         self._template.wait(timeout=5)
 
     def _start_template(self) -> None:
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control, theirs = socket.socketpair()
         boot = f"import sys; sys.path.append({str(INSIDE_DIR)!r}); import template; template.main()"
         with theirs:
             self._template = subprocess.Popen(
@@ -190,12 +191,16 @@ class Supervisor:
     def _send_plan(self, plan: bytes, fds: list[int]) -> None:
         with self._lock:
             try:
-                socket.send_fds(self._control, [plan], fds)
+                self._send_to_template(plan, fds)
             except OSError:  # the template has been killed: start another one
                 self._control.close()
                 self._template.wait()
                 self._start_template()
-                socket.send_fds(self._control, [plan], fds)
+                self._send_to_template(plan, fds)
+
+    def _send_to_template(self, plan: bytes, fds: list[int]) -> None:
+        socket.send_fds(self._control, [len(plan).to_bytes(_LENGTH_BYTES, "big")], fds)
+        self._control.sendall(plan)
 
     def guard(self, launch: Launch) -> list[str] | None:
         """What the guard in a Python runtime has to know; None where namespaces do its work."""

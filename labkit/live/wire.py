@@ -29,7 +29,7 @@ _MONTHS: Final = (
     *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
     *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
 )
-_STATUS_LINES: Final = {
+STATUS_LINES: Final = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in http.HTTPStatus
 }
 
@@ -62,7 +62,7 @@ class Wire:
         if head is None:
             return None
         self._socket.settimeout(_STALLED_S)
-        method, target, version, pairs = _parse_head(head)
+        method, target, version, pairs = parse_head(head)
         headers = Headers(pairs)
         connection = (headers.get("connection") or "").lower()
         self.keep_alive = version == "HTTP/1.1" and "close" not in connection
@@ -73,7 +73,7 @@ class Wire:
     def write(self, response: Response, *, head_only: bool) -> None:
         """Send an answer; `head_only` for the answer to HEAD."""
         status = response.status
-        parts = [_STATUS_LINES.get(status) or f"HTTP/1.1 {status} \r\n"]
+        parts = [STATUS_LINES.get(status) or f"HTTP/1.1 {status} \r\n"]
         length = len(response.body)
         for name, value in response.headers:
             lower = name.lower()
@@ -207,7 +207,8 @@ class Wire:
         return line
 
 
-def _parse_head(head: str) -> tuple[str, str, str, list[tuple[str, str]]]:
+def parse_head(head: str) -> tuple[str, str, str, list[tuple[str, str]]]:
+    """Return method, target, version and headers of a request. Raises BadRequestError."""
     lines = head.split("\r\n")
     first = lines[0].split(" ")
     if len(first) != 3 or first[2] not in ("HTTP/1.1", "HTTP/1.0"):

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, ClassVar, Final, NoReturn, Self
+from typing import Any, ClassVar, Final, Self
 
 from labkit.core.events import Event
 from labkit.live.client import LabClient, LabError
@@ -24,6 +24,7 @@ from labkit.notebook.shell import Surroundings, aws_variables, write_aws_command
 
 _START_LIMIT_S: Final = 30.0
 _STOP_LIMIT_S: Final = 10.0
+_LOG_NAME: Final = "server.log"
 _ACCOUNT_ID: Final = "123456789012"
 
 
@@ -45,6 +46,7 @@ class Lab:
         self._process = process
         self._pid = os.getpid()
         self._directory = directory
+        self._log = (directory / _LOG_NAME).open("rb")
         self._surroundings = Surroundings()
         self._client: LabClient | None = None
         self._events: list[Event] = []
@@ -61,7 +63,7 @@ class Lab:
         directory = Path(tempfile.mkdtemp(prefix="labkit-"))
         lab = cls(_spawn(directory, seed, port), directory)
         try:
-            lab._enter(_read_ready_line(lab._process, directory))
+            lab._enter(lab._read_ready_line())
         except BaseException:
             lab._end_process()
             raise
@@ -120,6 +122,14 @@ class Lab:
         self._control.patch(changes)
 
     @property
+    def server_log(self) -> str:
+        """What the server wrote about its own failures; empty when all is well."""
+        if self._log.closed:
+            return ""
+        self._log.seek(0)
+        return self._log.read().decode(errors="replace")
+
+    @property
     def role_arn(self) -> str:
         """A role that functions can have."""
         return f"arn:aws:iam::{_ACCOUNT_ID}:role/lab-execution-role"
@@ -154,6 +164,35 @@ class Lab:
         _forget_boto3_session()
         self._client = LabClient(self.endpoint_url, ready["token"])
 
+    def _read_ready_line(self) -> dict[str, str]:
+        """Wait until the server is ready. Raises LabError with its last words if it is not."""
+        output = self._process.stdout
+        assert output is not None
+        # Loads while the server starts, which takes as long; the first cell needs it anyway.
+        with contextlib.suppress(ImportError):
+            import boto3  # noqa: F401
+        ready, _, _ = select.select([output], [], [], _START_LIMIT_S)
+        line = output.readline() if ready else b""
+        output.close()
+        try:
+            answer: dict[str, str] = json.loads(line)
+        except ValueError:
+            raise self._failed_to_start() from None
+        return answer
+
+    def _failed_to_start(self) -> LabError:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(1)
+        status = self._process.returncode
+        state = f"ended with exit status {status}"
+        if status is None:
+            state = f"did not become ready within {_START_LIMIT_S:.0f} s"
+        words = self.server_log.strip()[-4000:] or "(nothing)"
+        return LabError(
+            f"The lab's server {state}. `labkit doctor` checks this machine. "
+            f"The server said:\n{words}"
+        )
+
     def _end_process(self) -> None:
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
@@ -163,6 +202,7 @@ class Lab:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._log.close()
         shutil.rmtree(self._directory, ignore_errors=True)
 
 
@@ -170,7 +210,7 @@ def _spawn(directory: Path, seed: int, port: int) -> subprocess.Popen[bytes]:
     # -P: a file of the learner's that is called like a module must not be taken for it.
     command = [sys.executable, "-P", "-m", "labkit", "serve", "--with-parent"]
     command += ["--directory", str(directory), "--seed", str(seed), "--port", str(port)]
-    with _log_path(directory).open("wb") as log:
+    with (directory / _LOG_NAME).open("ab") as log:
         return subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -187,43 +227,6 @@ def _import_path() -> dict[str, str]:
     if here in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")):
         return {}
     return {"PYTHONPATH": os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))}
-
-
-def _log_path(directory: Path) -> Path:
-    return directory / "server.log"
-
-
-def _read_ready_line(process: subprocess.Popen[bytes], directory: Path) -> dict[str, str]:
-    """Wait until the server is ready. Raises LabError with its last words if it is not."""
-    output: IO[bytes] | None = process.stdout
-    assert output is not None
-    # Loads while the server starts, which takes as long; the first cell needs it anyway.
-    with contextlib.suppress(ImportError):
-        import boto3  # noqa: F401
-    ready, _, _ = select.select([output], [], [], _START_LIMIT_S)
-    line = output.readline() if ready else b""
-    output.close()
-    try:
-        answer: dict[str, str] = json.loads(line)
-    except ValueError:
-        _fail(process, directory)
-    return answer
-
-
-def _fail(process: subprocess.Popen[bytes], directory: Path) -> NoReturn:
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(1)
-    log = _log_path(directory)
-    words = log.read_text(errors="replace").strip()[-4000:] if log.exists() else ""
-    state = (
-        f"did not become ready within {_START_LIMIT_S:.0f} s"
-        if process.returncode is None
-        else f"ended with exit status {process.returncode}"
-    )
-    raise LabError(
-        f"The lab's server {state}. `labkit doctor` checks this machine. The server said:\n"
-        f"{words or '(nothing)'}"
-    )
 
 
 def _forget_boto3_session() -> None:

@@ -120,8 +120,7 @@ class JupyterLab:
         )
         # Every cell is in the page, also those that are scrolled out of sight.
         _write_json(
-            config / "lab" / "user-settings" / "@jupyterlab" / "notebook-extension"
-            "" / "tracker.jupyterlab-settings",
+            config / "lab/user-settings/@jupyterlab/notebook-extension/tracker.jupyterlab-settings",
             {"windowingMode": "none"},
         )
         inherited = {
@@ -230,14 +229,14 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def jupyter(tmp_path_factory: pytest.TempPathFactory, artifacts: Path) -> Iterator[JupyterLab]:
     lab = JupyterLab(tmp_path_factory.mktemp("jupyter"), artifacts / "jupyterlab.log")
     yield lab
     lab.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def seen(jupyter: JupyterLab, artifacts: Path) -> Iterator[Seen]:
     from playwright.sync_api import sync_playwright
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from signing import ROLE, USER, signed
 
 from labkit.live import signatures
-from labkit.live.auth import AccessKey, Authenticator, has_token, is_local
+from labkit.live.auth import AccessKey, Authenticator, claimed_service, has_token, is_local
 from labkit.live.http import Headers, Request
 from labkit.live.refusals import RefusalError
 from labkit.live.signatures import Scope
@@ -66,7 +66,13 @@ def test_what_botocore_signs_is_let_in_and_any_change_is_not(
     method: str, path: str, query: str, body: bytes, service: str, key: AccessKey, value: str
 ) -> None:
     request = signed(
-        method, path, query=query, body=body, service=service, key=key, headers={"X-Amz-Some": value}
+        method,
+        path,
+        query=query,
+        body=body,
+        service=service,
+        key=key,
+        headers={"X-Amz-Some": value},
     )
     assert authenticator().check(request) == service
     assert (request.region, request.caller_arn) == ("us-east-1", key.arn)
@@ -87,9 +93,7 @@ def test_what_botocore_signs_is_let_in_and_any_change_is_not(
 @given(path=PATHS, query=QUERIES, service=st.sampled_from(["s3", "sts", "lambda"]))
 def test_presigned_urls_of_botocore_are_let_in(path: str, query: str, service: str) -> None:
     signer = S3SigV4QueryAuth if service == "s3" else SigV4QueryAuth
-    request = signed(
-        "GET", path, query=query, service=service, signer=signer, expires=60, key=ROLE
-    )
+    request = signed("GET", path, query=query, service=service, signer=signer, expires=60, key=ROLE)
     assert authenticator().check(request) == service
     refusal(replace(request, method="DELETE", region="", account_id="", caller_arn=""))
     refusal(replace(request, query=request.query + "&x=1", caller_arn="", region=""))
@@ -392,8 +396,25 @@ def test_only_requests_for_this_machine_are_local(
 
 @pytest.mark.parametrize(
     ("value", "right"),
-    [("Bearer secret", True), ("Bearer secre", False), ("secret", False), (None, False), ("\xff", False)],
+    [
+        ("Bearer secret", True),
+        ("Bearer secre", False),
+        ("secret", False),
+        (None, False),
+        ("\xff", False),
+    ],
 )
 def test_the_control_token(value: str | None, right: bool) -> None:
     pairs = [] if value is None else [("Authorization", value)]
     assert has_token(Request("GET", "/", "", Headers(pairs), b""), "secret") is right
+
+
+def test_the_claimed_service_is_told_whatever_the_signature() -> None:
+    assert (
+        claimed_service(signed(service="apigateway", key=replace(USER, secret="x"))) == "apigateway"
+    )
+    presigned = signed("GET", "/b/k", service="s3", signer=S3SigV4QueryAuth, expires=60)
+    assert claimed_service(presigned) == "s3"
+    for value in ("AWS4-HMAC-SHA256 nonsense", "AWS4-HMAC-SHA256 Credential=a/b/c/d/e"):
+        assert claimed_service(with_header(signed(), "Authorization", value)) is None
+    assert claimed_service(Request("GET", "/", "", Headers([]), b"")) is None

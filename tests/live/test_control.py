@@ -42,7 +42,9 @@ class Bench:
     ) -> Response:
         path, _, query = path.partition("?")
         pairs = [] if token is None else [("Authorization", f"Bearer {token}")]
-        data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        data = (
+            body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        )
         return self.control.handle(Request(method, f"/_lab/{path}", query, Headers(pairs), data))
 
     def get(self, method: str, path: str, body: object = None) -> Any:

@@ -44,9 +44,7 @@ def test_a_field_that_events_do_not_have_is_refused(log: EventLog) -> None:
     assert log.append(EventKind.ACCEPTED).seq == 1
 
 
-@given(
-    count=st.integers(0, 30), kept=st.integers(1, 10), after=st.integers(0, 40)
-)
+@given(count=st.integers(0, 30), kept=st.integers(1, 10), after=st.integers(0, 40))
 def test_after_gives_what_is_newer_and_still_kept(count: int, kept: int, after: int) -> None:
     class Still:
         def now_ms(self) -> float:

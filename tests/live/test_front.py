@@ -100,9 +100,7 @@ def test_foreign_hosts_and_pages_reach_nobody(
     assert parts.asked == []
 
 
-def test_a_part_that_breaks_is_answered_for(
-    parts: Parts, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_part_that_breaks_is_answered_for(parts: Parts, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR):
         response = parts.router(signed(service="s3", headers={"X-Fail": "1"}))
     assert response.status == 500

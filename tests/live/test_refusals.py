@@ -46,7 +46,8 @@ def test_the_family_of_a_request(
 def understood(response: Response, service: str) -> dict[str, Any]:
     """The error as botocore understands it."""
     model = ServiceModel(Loader().load_service_model(service, "service-2"))
-    parser = create_parser(model.resolved_protocol)
+    is_cbor = ("smithy-protocol", "rpc-v2-cbor") in response.headers
+    parser = create_parser("smithy-rpc-v2-cbor" if is_cbor else model.resolved_protocol)
     parsed = parser.parse(
         {
             "status_code": response.status,

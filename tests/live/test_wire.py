@@ -135,7 +135,9 @@ def test_what_is_no_request_is_refused(data: bytes, status: int, text: str) -> N
 
 def test_headers_without_end_are_refused(ends: tuple[socket.socket, Wire]) -> None:
     client, server = ends
-    flood = threading.Thread(target=lambda: client.sendall(b"GET / HTTP/1.1\r\nA: " + b"b" * 1_200_000))
+    flood = threading.Thread(
+        target=lambda: client.sendall(b"GET / HTTP/1.1\r\nA: " + b"b" * 1_200_000)
+    )
     flood.start()
     with pytest.raises(BadRequestError) as error:
         server.read()

@@ -14,10 +14,8 @@ import signal
 import sys
 from collections.abc import Callable
 
-try:
+if sys.platform.startswith("linux"):
     import namespaces
-except (ImportError, AttributeError):  # not Linux: the supervisor plans without namespaces
-    namespaces = None
 
 _MOST_ORPHANS = 10_000
 INSIDE_DIR = os.path.dirname(os.path.abspath(__file__))
@@ -25,7 +23,7 @@ INSIDE_DIR = os.path.dirname(os.path.abspath(__file__))
 
 def adopt_orphans() -> None:
     """Keepers lose their parent at once: let this process inherit and reap them."""
-    if namespaces is not None:
+    if sys.platform.startswith("linux"):
         namespaces.become_subreaper()
 
 

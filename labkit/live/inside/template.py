@@ -20,7 +20,7 @@ PRELOADED = (
     "datetime", "decimal", "importlib", "io", "logging", "operator", "pathlib", "traceback",
     "urllib.parse",
 )  # fmt: skip
-_LARGEST_PLAN = 1 << 17
+LENGTH_BYTES = 4
 
 
 def main() -> None:
@@ -33,15 +33,23 @@ def main() -> None:
     gc.freeze()
     control = socket.socket(fileno=int(sys.argv[1]))
     while True:
-        plan, fds, _, _ = socket.recv_fds(control, _LARGEST_PLAN, 8)
-        if not plan:
+        length, fds, _, _ = socket.recv_fds(control, LENGTH_BYTES, 8)
+        if not length:
             return
+        plan = _receive(control, int.from_bytes(length, "big"))
         if os.fork() == 0:
             control.close()
             keeper.enter(json.loads(plan), fds)
         for fd in fds:
             os.close(fd)
         _reap()
+
+
+def _receive(control: socket.socket, length: int) -> bytes:
+    data = b""
+    while len(data) < length:
+        data += control.recv(length - len(data))
+    return data
 
 
 def _reap() -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from labkit.live.http import Headers, Request, Response
+from labkit.live.moto_seam import sts
 
-# Set before moto is imported, because it reads them once.
-ENVIRONMENT: Final = {
+# moto reads these once, when it is imported.
+_ENVIRONMENT: Final = {
     # Its default answers any web page of the browser, as if the page had asked for it.
     "MOTO_DISABLE_GLOBAL_CORS": "true",
     # The lab's host name is never a bucket's.
@@ -32,11 +34,13 @@ class MockedServices:
 
     def load(self) -> None:
         """Import moto, which takes about 0.3 s. To be called once, before `handle`."""
+        os.environ.update(_ENVIRONMENT, MOTO_PORT=self._port)
         from moto.core.common_models import BaseModel
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
         # moto keeps every object that it ever made, for a dashboard that the lab does not have.
         BaseModel.__new__ = staticmethod(_new_untracked)  # type: ignore[assignment]
+        sts.install()
         self._application = DomainDispatcherApplication(create_backend_app)
 
     def handle(self, request: Request) -> Response:
