@@ -304,7 +304,6 @@ class ExecutionEnvironment:
             error_type=result.error_type if seen else None,
         )
         self._lines.end(line, produced_bytes=len(result.payload))
-        self._log.write()
         self._emit(
             EventKind.INVOKE_ENDED,
             invocation,
@@ -319,6 +318,7 @@ class ExecutionEnvironment:
             max_memory_mb=max_memory_mb,
             disturbed=bool(measured and is_disturbed(measured.waiting_ms, duration_ms)) or None,
         )
+        self._log.write()
 
     # --- small parts --------------------------------------------------------------------------
 
