@@ -20,7 +20,7 @@ import sys
 import time
 from dataclasses import dataclass
 
-from labkit.core.bandwidth import CpuBandwidth
+from labkit.core.bandwidth import CpuBandwidth, first_budget_ms
 from labkit.core.quotas import PROCESSES_AND_THREADS_MAX
 from labkit.live import processes
 
@@ -144,11 +144,14 @@ class _Watch:
         self.cpu_total_s = self.waiting_total_s = self.stopped_total_s = 0.0
         self.stopped_since: float | None = None
         self.started_s = self.seen_s = self.next_look_s = since
-        self.period_end_s = since + self.period_s
-        self.budget_s = self.share * self.period_s
+        # What lies between quota and period is halved before the first refill, so that on average
+        # the pauses are those of a quota that flows in evenly, as the model has it.
+        self.budget_s = first_budget_ms(share, period_ms) / 1000
+        pause_s = max(self.period_s - share * self.period_s, 0.0)
+        self.period_end_s = since + (self.budget_s + pause_s / 2 if pause_s else self.period_s)
         self.parallel = 1.0
         self.active = True
-        self.last_cpu_s = 0.0
+        self.last_cpu_s = self.quiet_until_s = 0.0
         self.last_waiting: dict[int, float] = {}
         try:
             self.reaped_s = processes.reaped_children_cpu_s(pid)
@@ -202,9 +205,11 @@ class _Watch:
         return processes.cpu_s(self.pid) + self.reaped_s - self.last_cpu_s < _NOTHING_S
 
     def _pass_quietly(self, now: float) -> None:
+        # Whether it slept or waited for a core shows only once it runs again: that is left open.
         if self.stopped_since is None:
-            self.model.run((now - self.seen_s) * 1000, 0.0)
-        self.seen_s = now
+            self.quiet_until_s = now
+        else:
+            self.seen_s = now
         self.next_look_s = now + _LOOK_S
 
     def _look(self, now: float) -> None:
@@ -249,12 +254,23 @@ class _Watch:
         used = max(cpu - self.last_cpu_s, 0.0)
         self.last_cpu_s = max(cpu, self.last_cpu_s)
         waited = max(self.waiting_now_s, 0.0)
-        active = max(now - self.seen_s - waited, 0.0)
         self.cpu_total_s += used
         self.waiting_total_s += waited
         self.budget_s -= used
-        self.model.run(active * 1000, used * 1000)
+        self._replay(now, used, waited)
         self.seen_s = now
+
+    def _replay(self, now: float, used: float, waited: float) -> None:
+        """Take the waiting out of what passed since the last account, and replay the rest.
+
+        The kernel counts a wait when it is over, so it may be longer than the stretch in which it
+        shows: the model then takes back what it had counted too much.
+        """
+        quiet = max(self.quiet_until_s - self.seen_s, 0.0)
+        waited_quietly = min(waited, quiet)
+        self.model.run((quiet - waited_quietly) * 1000, 0.0)
+        rest = max(now - self.seen_s - quiet, 0.0)
+        self.model.run((rest - (waited - waited_quietly)) * 1000, used * 1000)
 
     def _kill(self, why: int) -> None:
         self.killed = why

@@ -23,6 +23,7 @@ _BASE = "/2018-06-01/runtime/"
 ERROR_TYPE_HEADER = "lambda-runtime-function-error-type"
 _JSON = ("Content-Type", "application/json")
 _CHUNK = 262_144
+_LOOKS_AT_TABLE = 10  # while connections come and go, a reader may miss a row
 
 
 class CallKind(StrEnum):
@@ -81,7 +82,8 @@ class RuntimeApi:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self._listener.setblocking(False)
         self._connections: dict[int, Connection] = {}
-        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self._port = self._listener.getsockname()[1]
+        self.address = f"127.0.0.1:{self._port}"
         watch(self._listener.fileno())
 
     def readable(self, fd: int) -> list[Call]:
@@ -121,7 +123,7 @@ class RuntimeApi:
             accepted, peer = self._listener.accept()
         except OSError:
             return
-        if len(self._connections) >= 64 or not _is_own_user(peer[1]):
+        if len(self._connections) >= 64 or not _is_own_user(peer[1], self._port):
             accepted.close()
             return
         accepted.setblocking(False)
@@ -292,15 +294,17 @@ def _one_line(value: str) -> str:
     return value.replace("\r", " ").replace("\n", " ")
 
 
-def _is_own_user(peer_port: int) -> bool:
+def _is_own_user(peer_port: int, own_port: int) -> bool:
     """Whether the process at ``peer_port`` of this machine runs as the lab's user (Linux only)."""
-    needle = f":{peer_port:04X}"
-    try:
-        with open("/proc/net/tcp") as table:
-            for line in table:
-                fields = line.split()
-                if fields[1].endswith(needle) and fields[1].startswith("0100007F"):
-                    return int(fields[7]) == os.getuid()
-    except (FileNotFoundError, IndexError):
-        return True
+    # Both ends: an earlier connection from the same port may linger, and belongs to nobody.
+    row = [f"0100007F:{peer_port:04X}", f"0100007F:{own_port:04X}"]
+    for _ in range(_LOOKS_AT_TABLE):
+        try:
+            with open("/proc/net/tcp") as table:
+                for line in table:
+                    fields = line.split()
+                    if fields[1:3] == row:
+                        return int(fields[7]) == os.getuid()
+        except FileNotFoundError:
+            return True
     return False
