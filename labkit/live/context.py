@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,14 +45,19 @@ class LiveContext:
     storage_dir: Path
     supervisor: Supervisor
     controller: Controller
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def open_channel(self) -> Channel:
-        """A line to the CPU controller, which is started again if it has died."""
-        try:
-            return Channel(self.controller)
-        except OSError:
-            self.controller = Controller()
-            return Channel(self.controller)
+        """A line to the CPU controller, which is replaced if it has died or hangs."""
+        with self._lock:
+            try:
+                channel = Channel(self.controller)
+                channel.check()
+            except OSError:
+                self.controller.close()
+                self.controller = Controller()
+                channel = Channel(self.controller)
+            return channel
 
     def role_credentials(self, deployment: Deployment) -> Mapping[str, str]:
         """Credentials of the function's role; the session is named after the function."""

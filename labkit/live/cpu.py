@@ -10,29 +10,25 @@ measured.
 
 from __future__ import annotations
 
+import contextlib
 import math
-import os
 import selectors
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import time
 from dataclasses import dataclass
 
-from labkit.core.bandwidth import CpuBandwidth, first_budget_ms
-from labkit.core.quotas import PROCESSES_AND_THREADS_MAX
-from labkit.live import processes
+from labkit.live.watch import Watch
 
-BEGIN, END_FREEZE, END_RUNNING = 1, 2, 3
+BEGIN, END_FREEZE, END_RUNNING, CHECK = 1, 2, 3, 4
 _COMMAND = struct.Struct(
     "<Biidddd"
 )  # what, pid, keeper, share, memory limit MB, period ms, monotonic time s
+_ANSWER_S = 5.0
 _ANSWER = struct.Struct("<dddddiB")
-KILLED_FOR_MEMORY, KILLED_FOR_PROCESSES = 1, 2
-_LOOK_S = 0.005  # how often memory and descendants are looked at
-_SHORTEST_WAIT_S = 0.0002
-_NOTHING_S = 0.00005  # less CPU than it takes to map one page
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +57,7 @@ class Channel:
         self._socket, theirs = socket.socketpair()
         with theirs:
             controller.adopt(theirs)
-        self._socket.settimeout(5.0)
+        self._socket.settimeout(_ANSWER_S)
 
     def begin(
         self, pid: int, keeper: int, share: float, memory_limit_mb: float, period_ms: float
@@ -71,10 +67,21 @@ class Channel:
         now = time.monotonic()
         self._socket.send(_COMMAND.pack(BEGIN, pid, keeper, share, memory_limit_mb, period_ms, now))
 
-    def end(self, *, freeze: bool) -> Measurement:
-        """Stop measuring, freeze the environment if wanted, and tell what was measured."""
+    def end(self, at_s: float, *, freeze: bool) -> Measurement:
+        """Measure until ``at_s`` (monotonic), freeze the environment if wanted; what was measured.
+
+        Raises OSError if the controller has died or hangs.
+        """
         what = END_FREEZE if freeze else END_RUNNING
-        self._socket.send(_COMMAND.pack(what, 0, 0, 0.0, 0.0, 0.0, time.monotonic()))
+        self._socket.send(_COMMAND.pack(what, 0, 0, 0.0, 0.0, 0.0, at_s))
+        return self._answer()
+
+    def check(self) -> None:
+        """Raise OSError if nobody answers."""
+        self._socket.send(_COMMAND.pack(CHECK, 0, 0, 0.0, 0.0, 0.0, 0.0))
+        self._answer()
+
+    def _answer(self) -> Measurement:
         answer = self._socket.recv(_ANSWER.size)
         if len(answer) != _ANSWER.size:
             raise ConnectionError("the lab's CPU controller has ended")
@@ -89,8 +96,6 @@ class Controller:
     """The server's handle of the controller process."""
 
     def __init__(self) -> None:
-        import subprocess
-
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
@@ -110,229 +115,20 @@ class Controller:
         socket.send_fds(self._socket, [b"+"], [theirs.fileno()])
 
     def close(self) -> None:
-        """End the controller process."""
+        """End the controller process, whatever state it is in."""
         self._socket.close()
-        self._process.wait(timeout=5)
-
-
-class _Watch:
-    """One environment, as the controller sees it."""
-
-    def __init__(self, channel: socket.socket) -> None:
-        self.channel = channel
-        self.active = False
-        self.due_s = math.inf
-
-    def begin(
-        self,
-        pid: int,
-        keeper: int,
-        share: float,
-        limit_mb: float,
-        period_ms: float,
-        since: float,
-    ) -> None:
-        self.pid, self.keeper, self.share = pid, keeper, share
-        self.limit_bytes = limit_mb * 1024 * 1024
-        self.period_s = period_ms / 1000
-        self.model = CpuBandwidth(share, period_ms)
-        self.descendants: tuple[int, ...] = ()
-        self.reaped_s = 0.0
-        self.memory_bytes = 0
-        self.process_count = 1
-        self.killed = 0
-        self.cpu_total_s = self.waiting_total_s = self.stopped_total_s = 0.0
-        self.stopped_since: float | None = None
-        self.started_s = self.seen_s = self.next_look_s = since
-        # What lies between quota and period is halved before the first refill, so that on average
-        # the pauses are those of a quota that flows in evenly, as the model has it.
-        self.budget_s = first_budget_ms(share, period_ms) / 1000
-        pause_s = max(self.period_s - share * self.period_s, 0.0)
-        self.period_end_s = since + (self.budget_s + pause_s / 2 if pause_s else self.period_s)
-        self.parallel = 1.0
-        self.active = True
-        self.last_cpu_s = self.quiet_until_s = 0.0
-        self.last_waiting: dict[int, float] = {}
         try:
-            self.reaped_s = processes.reaped_children_cpu_s(pid)
-            self.last_cpu_s = processes.cpu_s(pid) + self.reaped_s
-            self.last_waiting = {pid: processes.main_thread_waiting_s(pid)}
-        except ProcessLookupError:
-            pass
-        self.due_s = since + min(max(self.budget_s, _SHORTEST_WAIT_S), _LOOK_S)
-
-    def tick(self, now: float) -> None:
-        """Account for what was used, then stop or continue the environment."""
-        try:
-            quiet = now >= self.next_look_s and self._is_quiet()
-            if quiet:
-                self._pass_quietly(now)
-            elif now >= self.next_look_s:
-                self._look(now)
-            if not quiet:
-                self._account(now)
-        except ProcessLookupError:
-            self.due_s = math.inf
-            return
-        while now >= self.period_end_s:
-            self.period_end_s += self.period_s
-            self.budget_s = min(
-                self.budget_s + self.share * self.period_s, self.share * self.period_s
-            )
-        if self.budget_s <= 0 and self.stopped_since is None:
-            self._signal(signal.SIGSTOP)
-            self.stopped_since = now
-        elif self.budget_s > 0 and self.stopped_since is not None:
-            self.stopped_total_s += now - self.stopped_since
-            self.stopped_since = None
-            self.seen_s = now
-            self._signal(signal.SIGCONT)
-        self._plan(now)
-
-    def _plan(self, now: float) -> None:
-        if self.stopped_since is not None:
-            # A debt may take more than one period to pay back.
-            owed = math.floor(max(-self.budget_s, 0.0) / (self.share * self.period_s))
-            self.due_s = self.period_end_s + owed * self.period_s
-            return
-        wait = max(self.budget_s / self.parallel, _SHORTEST_WAIT_S)
-        self.due_s = min(now + wait, self.next_look_s)
-
-    def _is_quiet(self) -> bool:
-        """Whether nothing ran since the last look: then memory and processes are as they were."""
-        if self.descendants or self.process_count > 1:
-            return False
-        return processes.cpu_s(self.pid) + self.reaped_s - self.last_cpu_s < _NOTHING_S
-
-    def _pass_quietly(self, now: float) -> None:
-        # Whether it slept or waited for a core shows only once it runs again: that is left open.
-        if self.stopped_since is None:
-            self.quiet_until_s = now
-        else:
-            self.seen_s = now
-        self.next_look_s = now + _LOOK_S
-
-    def _look(self, now: float) -> None:
-        sample = processes.tree(self.pid, self.keeper)
-        self.descendants = sample.descendants
-        self.process_count = max(self.process_count, sample.process_count)
-        self.memory_bytes = max(self.memory_bytes, sample.memory_bytes)
-        self._waiting(sample.waiting_s)
-        if self.descendants or sample.process_count > 1:
-            self.parallel = float(os.cpu_count() or 1)
-        self.next_look_s = now + max(_LOOK_S, 10 * (time.monotonic() - now))
-        if self.memory_bytes > self.limit_bytes:
-            self._kill(KILLED_FOR_MEMORY)
-        elif sample.process_count > PROCESSES_AND_THREADS_MAX:
-            self._kill(KILLED_FOR_PROCESSES)
-
-    def _waiting(self, waiting_s: dict[int, float]) -> None:
-        # Tasks wait for cores side by side: the longest wait is what held the function up.
-        self.waiting_now_s = max(
-            (total - self.last_waiting.get(task, total) for task, total in waiting_s.items()),
-            default=0.0,
-        )
-        self.last_waiting = waiting_s
-        self.waiting_known = True
-
-    waiting_known = False
-    waiting_now_s = 0.0
-
-    def _account(self, now: float) -> None:
-        if self.stopped_since is not None:
-            self.seen_s = now
-            return
-        cpu = processes.cpu_s(self.pid) + sum(map(_cpu_or_zero, self.descendants))
-        if self.parallel > 1:
-            self.reaped_s = processes.reaped_children_cpu_s(self.pid)
-            if not self.waiting_known:
-                self._waiting(processes.tree(self.pid, self.keeper).waiting_s)
-        elif not self.waiting_known:
-            self._waiting({self.pid: processes.main_thread_waiting_s(self.pid)})
-        cpu += self.reaped_s
-        self.waiting_known = False
-        used = max(cpu - self.last_cpu_s, 0.0)
-        self.last_cpu_s = max(cpu, self.last_cpu_s)
-        waited = max(self.waiting_now_s, 0.0)
-        self.cpu_total_s += used
-        self.waiting_total_s += waited
-        self.budget_s -= used
-        self._replay(now, used, waited)
-        self.seen_s = now
-
-    def _replay(self, now: float, used: float, waited: float) -> None:
-        """Take the waiting out of what passed since the last account, and replay the rest.
-
-        The kernel counts a wait when it is over, so it may be longer than the stretch in which it
-        shows: the model then takes back what it had counted too much.
-        """
-        quiet = max(self.quiet_until_s - self.seen_s, 0.0)
-        waited_quietly = min(waited, quiet)
-        self.model.run((quiet - waited_quietly) * 1000, 0.0)
-        rest = max(now - self.seen_s - quiet, 0.0)
-        self.model.run((rest - (waited - waited_quietly)) * 1000, used * 1000)
-
-    def _kill(self, why: int) -> None:
-        self.killed = why
-        self._signal(signal.SIGKILL)
-        raise ProcessLookupError(self.pid)
-
-    def end(self, *, freeze: bool, now: float) -> bytes:
-        if self.stopped_since is not None:
-            self.stopped_total_s += now - self.stopped_since
-            self.stopped_since = None
-            self.seen_s = now
-        if not self.killed:
-            try:
-                self._account(max(now, self.seen_s))
-            except ProcessLookupError:  # it ended by itself: its last moments cannot be read
-                self.model.run(max(now - self.seen_s, 0.0) * 1000, 0.0)
-            self._look_last(now, freeze=freeze)
-        self.active, self.due_s = False, math.inf
-        wall_ms = (now - self.started_s) * 1000
-        return _ANSWER.pack(
-            self.model.elapsed_ms - wall_ms,
-            self.cpu_total_s * 1000,
-            self.waiting_total_s * 1000,
-            self.stopped_total_s * 1000,
-            self.memory_bytes / (1024 * 1024),
-            self.process_count,
-            self.killed,
-        )
-
-    def _look_last(self, now: float, *, freeze: bool) -> None:
-        if freeze:
-            self._signal(signal.SIGSTOP)
-        try:
-            self._look(now)
-        except ProcessLookupError:
-            return
-        if freeze and self.descendants:  # among them may be some that the first signal missed
-            self._signal(signal.SIGSTOP)
-
-    def _signal(self, number: int) -> None:
-        for send, target in (
-            (os.killpg, self.pid),
-            *((os.kill, pid) for pid in self.descendants),
-        ):
-            try:
-                send(target, number)
-            except (ProcessLookupError, PermissionError):
-                continue
-
-
-def _cpu_or_zero(pid: int) -> float:
-    try:
-        return processes.cpu_s(pid) + processes.reaped_children_cpu_s(pid)
-    except ProcessLookupError:
-        return 0.0
+            self._process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
 
 class _Loop:
     def __init__(self, control: socket.socket) -> None:
         self._selector = selectors.DefaultSelector()
         self._selector.register(control, selectors.EVENT_READ, None)
-        self._watches: set[_Watch] = set()
+        self._watches: set[Watch] = set()
 
     def run(self) -> None:
         while True:
@@ -352,12 +148,17 @@ class _Loop:
         message, fds, _, _ = socket.recv_fds(control, 1, 1)
         if not message:
             return False
+        if not fds:  # no descriptor was free for it: its other end sees the channel closed
+            return True
         channel = socket.socket(fileno=fds[0])
-        self._selector.register(channel, selectors.EVENT_READ, _Watch(channel))
+        self._selector.register(channel, selectors.EVENT_READ, Watch(channel))
         return True
 
-    def _command(self, watch: _Watch) -> None:
-        data = watch.channel.recv(_COMMAND.size)
+    def _command(self, watch: Watch) -> None:
+        try:
+            data = watch.channel.recv(_COMMAND.size)
+        except OSError:
+            data = b""
         if not data:
             self._selector.unregister(watch.channel)
             watch.channel.close()
@@ -368,12 +169,13 @@ class _Loop:
             watch.begin(pid, keeper, share, limit_mb, period_ms, at)
             self._watches.add(watch)
             return
-        answer = watch.end(freeze=what == END_FREEZE, now=at)
+        if what == CHECK:
+            watch.channel.send(bytes(_ANSWER.size))
+            return
+        measured = watch.end(freeze=what == END_FREEZE, now=at)
         self._watches.discard(watch)
-        try:
-            watch.channel.send(answer)
-        except OSError:
-            pass
+        with contextlib.suppress(OSError):
+            watch.channel.send(_ANSWER.pack(*measured))
 
 
 def main() -> None:

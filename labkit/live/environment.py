@@ -16,15 +16,16 @@ from labkit.core.cpu import cpu_share, is_disturbed
 from labkit.core.environment import EnvironmentState, transition
 from labkit.core.events import EventKind
 from labkit.live.context import LiveContext
-from labkit.live.cpu import KILLED_FOR_MEMORY, Measurement
+from labkit.live.cpu import Measurement
 from labkit.live.deployment import Deployment
 from labkit.live.invocation import Invocation, Result
 from labkit.live.launch import build_launch, lacks_entrypoint
 from labkit.live.runtime_api import RuntimeApi
 from labkit.live.session import Ending, Meter, Phase, RuntimeSession
-from labkit.live.supervisor import RuntimeProcess
+from labkit.live.supervisor import Launch, RuntimeProcess
 from labkit.live.telemetry.lines import PlatformLines
 from labkit.live.telemetry.logs import EnvironmentLog
+from labkit.live.watch import KILLED_FOR_MEMORY
 
 
 class ExecutionEnvironment:
@@ -35,6 +36,8 @@ class ExecutionEnvironment:
         self.id = uuid.uuid4().hex
         self.state = EnvironmentState.CREATED
         self.created_ms = context.clock.now_ms()
+        self.used_ms = self.created_ms
+        """When it was last given back."""
         self.expires_ms = math.inf
         """When it ends if it stays idle."""
         self.max_age_ms = math.inf
@@ -115,7 +118,7 @@ class ExecutionEnvironment:
         deadline_s = started_s + self._context.settings.init_timeout_s
         status, result = self._start_runtime(request_id, deadline_s, math.inf)
         measured = self._end_measuring(freeze=False)
-        init_ms = (time.monotonic() - started_s) * 1000
+        init_ms = (self._ended_s() - started_s) * 1000
         if measured is not None and status != report.TIMEOUT:
             init_ms += measured.correction_ms
         error_type = result.error_type if result else None
@@ -167,21 +170,17 @@ class ExecutionEnvironment:
         context = self._context
         self._tmp_dir.mkdir(parents=True, exist_ok=True)
         self._init_share = share
-        api = RuntimeApi(lambda fd: self._poll.register(fd, select.POLLIN), self._poll.unregister)
-        launch = build_launch(
-            self.deployment,
-            context.supervisor,
-            tmp_dir=self._tmp_dir,
-            runtime_api=api.address,
-            log_stream=self.log_stream,
-            credentials=context.role_credentials(self.deployment),
-            endpoint_url=context.services.endpoint_url,
-        )
-        if lacks_entrypoint(launch):
+        api = RuntimeApi(self._poll.register, self._poll.unregister)
+        try:
+            launch = self._launch(api.address)
+            if lacks_entrypoint(launch):
+                api.close()
+                error_type, payload = payloads.invalid_entrypoint(request_id)
+                return report.ERROR, Result(payload, error_type, report.ERROR, True)
+            process = context.supervisor.start(launch, self._namespaces)
+        except BaseException:
             api.close()
-            error_type, payload = payloads.invalid_entrypoint(request_id)
-            return report.ERROR, Result(payload, error_type, report.ERROR, noticed_by_lambda=True)
-        process = context.supervisor.start(launch, self._namespaces)
+            raise
         self._session = RuntimeSession(api, process, self._poll, self._log.output, self._started)
         ending = self._session.wait(deadline_s)
         if ending is Ending.NEXT:
@@ -194,6 +193,18 @@ class ExecutionEnvironment:
             return report.ERROR, Result(payload, reported, report.ERROR, noticed_by_lambda=True)
         return report.ERROR, self._exited(request_id, self._end_measuring(freeze=False))
 
+    def _launch(self, runtime_api: str) -> Launch:
+        context = self._context
+        return build_launch(
+            self.deployment,
+            context.supervisor,
+            tmp_dir=self._tmp_dir,
+            runtime_api=runtime_api,
+            log_stream=self.log_stream,
+            credentials=context.role_credentials(self.deployment),
+            endpoint_url=context.services.endpoint_url,
+        )
+
     def _started(self, process: RuntimeProcess) -> None:
         """The runtime's process id is known: hold and measure it from here on."""
         context = self._context
@@ -201,7 +212,7 @@ class ExecutionEnvironment:
             self._namespaces = context.supervisor.namespace_fds(process)
         if self._meter is None:
             memory_mb = self.deployment.configuration.memory_mb
-            self._meter = Meter(context.open_channel(), memory_mb, context.settings.cpu_period_ms)
+            self._meter = Meter(context.open_channel, memory_mb, context.settings.cpu_period_ms)
         self._meter.begin(process, self._init_share)
 
     # --- invoke -------------------------------------------------------------------------------
@@ -264,7 +275,7 @@ class ExecutionEnvironment:
 
     def _duration_ms(self, result: Result, measured: Measurement | None, started_s: float) -> float:
         """What the invocation took on an undisturbed machine; a time-out counts wall time."""
-        wall_ms = (time.monotonic() - started_s) * 1000
+        wall_ms = (self._ended_s() - started_s) * 1000
         if measured is None or result.status == report.TIMEOUT:
             return wall_ms
         return max(wall_ms + measured.correction_ms, 0.0)
@@ -322,10 +333,18 @@ class ExecutionEnvironment:
 
     # --- small parts --------------------------------------------------------------------------
 
+    def _ended_s(self) -> float:
+        """When the runtime was done with what it was last waited for (monotonic)."""
+        return time.monotonic() if self._session is None else self._session.ended_s
+
     def _end_measuring(self, *, freeze: bool) -> Measurement | None:
-        measured = self._meter.end(freeze=freeze) if self._meter is not None else None
+        measured = None
+        if self._meter is not None:
+            measured = self._meter.end(self._ended_s(), freeze=freeze)
         if measured is not None:
             self._max_memory_mb = max(self._max_memory_mb, measured.memory_mb)
+        elif freeze and self._session is not None:
+            self._session.freeze()
         return measured
 
     def _end_session(self) -> None:

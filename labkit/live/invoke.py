@@ -141,7 +141,11 @@ class Invoker:
             finally:
                 work.__exit__(None, None, None)
 
-        threading.Thread(target=run, name="event invocation", daemon=True).start()
+        try:
+            threading.Thread(target=run, name="event invocation", daemon=True).start()
+        except RuntimeError:  # the machine has no room for a further thread
+            work.__exit__(None, None, None)
+            raise
 
     def _emit(self, kind: EventKind, request: InvokeRequest, **fields: object) -> None:
         self._context.events.append(

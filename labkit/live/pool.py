@@ -73,6 +73,7 @@ class EnvironmentPools:
             keep = not (pool.retired or self._closed or too_old)
             if keep:
                 pool.idle.append(environment)
+                environment.used_ms = now_ms
                 environment.expires_ms = now_ms + self._draw(self._context.settings.idle_life_s)
             elif pool.retired and not pool.busy:
                 del self._pools[identity]
@@ -85,8 +86,11 @@ class EnvironmentPools:
     def discard(self, environment: ExecutionEnvironment) -> None:
         """End an environment that the lab itself failed with."""
         with self._lock:
-            for pool in self._pools.values():
-                pool.busy.discard(environment)
+            identity = environment.deployment.identity
+            pool = self._pools[identity]
+            pool.busy.discard(environment)
+            if pool.retired and not pool.busy:
+                del self._pools[identity]
         environment.end("failed")
 
     def retire(self, identity: str) -> None:
@@ -108,8 +112,9 @@ class EnvironmentPools:
         self.clear("the lab ended")
 
     def clear(self, reason: str) -> None:
-        """End every idle environment, and let busy ones end when done."""
+        """End every idle environment, let busy ones end when done, and begin the seed anew."""
         with self._lock:
+            self._random = random.Random(self._context.settings.seed)
             pools, self._pools = self._pools, {}
             idle = [environment for pool in pools.values() for environment in pool.idle]
             for identity, pool in pools.items():
@@ -127,7 +132,7 @@ class EnvironmentPools:
         candidates = [pool for pool in self._pools.values() if pool.idle]
         if not candidates:
             return None
-        return min(candidates, key=lambda pool: pool.idle[0].expires_ms).idle.pop(0)
+        return min(candidates, key=lambda pool: pool.idle[0].used_ms).idle.pop(0)
 
     def _arm(self, environment: ExecutionEnvironment) -> None:
         """One timer an environment: when it fires early because of later use, it is set again."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -20,8 +21,10 @@ class TreeSample:
     """One look at a process and its descendants."""
 
     descendants: tuple[int, ...]
-    memory_bytes: int
-    """The root's peak plus what its descendants hold now."""
+    root_bytes: int
+    """The root's peak."""
+    others_bytes: int
+    """What its descendants hold now, pages that they share counted for each."""
     process_count: int
     """Processes and threads together, as Lambda counts them."""
     waiting_s: dict[int, float]
@@ -49,7 +52,7 @@ def tree(pid: int, keeper: int) -> TreeSample:
     """
     status = _read(f"/proc/{pid}/status")
     threads = _status_value(status, b"\nThreads:")
-    memory = _status_value(status, b"\nVmHWM:") * 1024
+    root_bytes, others_bytes = _status_value(status, b"\nVmHWM:") * 1024, 0
     waiting: dict[int, float] = {}
     descendants = _children(pid, threads, waiting)
     descendants += [child for child in _children(keeper, 1, {}) if child != pid]
@@ -61,12 +64,23 @@ def tree(pid: int, keeper: int) -> TreeSample:
         try:
             status = _read(f"/proc/{child}/status")
             child_threads = _status_value(status, b"\nThreads:")
-            memory += _status_value(status, b"\nVmRSS:") * 1024
+            others_bytes += _status_value(status, b"\nVmRSS:") * 1024
             descendants += _children(child, child_threads, waiting)
             count += child_threads
         except ProcessLookupError:
             count += 1
-    return TreeSample(tuple(descendants), memory, count, waiting)
+    return TreeSample(tuple(descendants), root_bytes, others_bytes, count, waiting)
+
+
+def shared_out_bytes(pids: Iterable[int]) -> int:
+    """Memory of several processes together, each page counted once (the kernel's PSS)."""
+    total = 0
+    for pid in pids:
+        try:
+            total += _status_value(_read(f"/proc/{pid}/smaps_rollup"), b"\nPss:") * 1024
+        except (ProcessLookupError, PermissionError):
+            continue
+    return total
 
 
 def _children(pid: int, threads: int, waiting: dict[int, float]) -> list[int]:

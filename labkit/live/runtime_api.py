@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -73,18 +74,20 @@ def _route(method: str, path: str) -> tuple[CallKind, str] | None:
 class RuntimeApi:
     """The listening port of one environment and the connections to it.
 
-    ``watch(fd)`` and ``unwatch(fd)`` are told which descriptors to poll; :meth:`readable` is to be
-    called when one of them is, and returns the requests that became complete.
+    ``watch(fd, flags)`` and ``unwatch(fd)`` are told what to poll; :meth:`readable` and
+    :meth:`writable` are to be called when something is. Nothing here blocks.
     """
 
-    def __init__(self, watch: Callable[[int], None], unwatch: Callable[[int], None]) -> None:
+    def __init__(
+        self, watch: Callable[[int, int], object], unwatch: Callable[[int], object]
+    ) -> None:
         self._watch, self._unwatch = watch, unwatch
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self._listener.setblocking(False)
         self._connections: dict[int, Connection] = {}
         self._port = self._listener.getsockname()[1]
         self.address = f"127.0.0.1:{self._port}"
-        watch(self._listener.fileno())
+        watch(self._listener.fileno(), select.POLLIN)
 
     def readable(self, fd: int) -> list[Call]:
         """Read from ``fd``: accept a connection, or return the calls that are complete now."""
@@ -101,6 +104,11 @@ class RuntimeApi:
         except OSError:
             data = b""
         return self._received(connection, data)
+
+    def writable(self, fd: int) -> None:
+        """Send on what did not fit into the connection at ``fd`` before."""
+        if (connection := self._connections.get(fd)) is not None:
+            connection.flush()
 
     def _received(self, connection: Connection, data: bytes) -> list[Call]:
         try:
@@ -128,8 +136,8 @@ class RuntimeApi:
             return
         accepted.setblocking(False)
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._connections[accepted.fileno()] = Connection(accepted)
-        self._watch(accepted.fileno())
+        self._connections[accepted.fileno()] = Connection(accepted, self._watch)
+        self._watch(accepted.fileno(), select.POLLIN)
 
     def _drop(self, connection: Connection) -> None:
         fd = connection.socket.fileno()
@@ -170,14 +178,16 @@ def refuse_too_large(connection: Connection) -> None:
 class Connection:
     """One connection of a runtime: gives the requests that arrive, as they become complete."""
 
-    def __init__(self, accepted: socket.socket) -> None:
+    def __init__(self, accepted: socket.socket, watch: Callable[[int, int], object]) -> None:
         self.socket = accepted
         self.closed = False
+        self._watch, self._unsent = watch, b""
         self._buffer = bytearray()
         self._call: Call | str | None = None
         self._parts: list[bytes] = []
         self._size = self._missing = 0
         self._chunked = self._in_chunk = self._in_trailers = self._last = False
+        self._polls_output = False
 
     def received(self, data: bytes) -> list[Call | str]:
         """Requests that ``data`` completes; a str is the path of one that nobody serves.
@@ -197,7 +207,22 @@ class Connection:
         lines += [f"{name}: {_one_line(value)}\r\n" for name, value in headers]
         head = "".join((*lines, f"Content-Length: {len(body)}\r\n\r\n"))
         self._write(head.encode("latin-1", "backslashreplace") + body)
-        if self._last:
+
+    def flush(self) -> None:
+        """Send what there is to send, as far as it fits."""
+        try:
+            sent = self.socket.send(self._unsent)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self.closed, self._unsent = True, b""
+            return
+        more = sent < len(self._unsent)
+        self._unsent = self._unsent[sent:]
+        if more or self._polls_output:
+            self._watch(self.socket.fileno(), select.POLLIN | (select.POLLOUT if more else 0))
+            self._polls_output = more
+        if self._last and not more:
             with contextlib.suppress(OSError):
                 self.socket.shutdown(socket.SHUT_WR)
 
@@ -232,7 +257,8 @@ class Connection:
         self._missing = 0 if self._chunked else int(length)
         self._last = version == "HTTP/1.0" or headers.get("connection", "").lower() == "close"
         if headers.get("expect", "").lower() == "100-continue":
-            self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._unsent += b"HTTP/1.1 100 Continue\r\n\r\n"
+            self.flush()
         path = target.partition("?")[0]
         route = _route(method, path)
         if route is None:
@@ -271,13 +297,8 @@ class Connection:
         return False
 
     def _write(self, data: bytes) -> None:
-        try:
-            self.socket.settimeout(5.0)
-            self.socket.sendall(data)
-        except OSError:
-            self.closed = True
-        finally:
-            self.socket.setblocking(False)
+        self._unsent += data
+        self.flush()
 
 
 def _chunk_size(line: bytes) -> int:

@@ -61,6 +61,8 @@ class RuntimeSession:
         self.result: tuple[bytes, str | None] | None = None
         """Payload and, for an error that the runtime reported, its type."""
         self.too_large = False
+        self.ended_s = time.monotonic()
+        """When the last `wait` ended (monotonic)."""
         self._request_id = ""
         self._waiting: runtime_api.Connection | None = None
         poll.register(process.output_fd, select.POLLIN)
@@ -75,32 +77,42 @@ class RuntimeSession:
         runtime_api.answer_next(connection, headers, event)
 
     def wait(self, deadline_s: float) -> Ending:
-        """Serve the runtime until it asks for the next event, ends, or ``deadline_s``
-        (monotonic).
-        """
+        """Serve the runtime until it asks for the next event or ends, or until ``deadline_s``."""
         while True:
             left_s = deadline_s - time.monotonic()
-            if left_s <= 0:
-                return Ending.TIMEOUT
-            ready = [fd for fd, _ in self._poll.poll(left_s * 1000)]
-            if self.process.output_fd in ready:
-                self._read_output()
-            for fd in ready:
-                if fd == self.process.status_fd:
-                    self._read_status()
-                elif fd != self.process.output_fd:
-                    for call in self._api.readable(fd):
-                        self._take(call)
-            if self.phase is Phase.READY:
-                self._read_output()
-                return Ending.NEXT
-            if self.process.exit is not None or self.process.failure is not None:
-                self._read_output()
-                return Ending.EXIT
+            ending = self._turn(left_s) if left_s > 0 else Ending.TIMEOUT
+            if ending is not None:
+                self.ended_s = time.monotonic()
+                return ending
+
+    def _turn(self, left_s: float) -> Ending | None:
+        ready = self._poll.poll(left_s * 1000)
+        if any(fd == self.process.output_fd for fd, _ in ready):
+            self._read_output()
+        for fd, flags in ready:
+            if fd == self.process.status_fd:
+                self._read_status()
+            elif fd != self.process.output_fd:
+                if flags & select.POLLOUT:
+                    self._api.writable(fd)
+                for call in self._api.readable(fd) if flags & ~select.POLLOUT else ():
+                    self._take(call)
+        if self.phase is Phase.READY:
+            ending = Ending.NEXT
+        elif self.process.exit is not None or self.process.failure is not None:
+            ending = Ending.EXIT
+        else:
+            return None
+        self._read_output()
+        return ending
 
     def thaw(self) -> None:
         """Let a frozen runtime run."""
         self.process.signal_group(signal.SIGCONT)
+
+    def freeze(self) -> None:
+        """Stop it, where the controller could not."""
+        self.process.signal_group(signal.SIGSTOP)
 
     def close(self) -> None:
         """Kill the runtime, take in its last words, close everything."""
@@ -165,10 +177,16 @@ class RuntimeSession:
 
 
 class Meter:
-    """Measures a runtime and holds it to its CPU share, through the controller process."""
+    """Measures a runtime and holds it to its CPU share, through the controller process.
 
-    def __init__(self, channel: Channel, memory_mb: int, period_ms: float) -> None:
-        self._channel, self._memory_mb, self._period_ms = channel, memory_mb, period_ms
+    ``open_channel`` gives a line to the controller; it is asked again when a controller has died.
+    """
+
+    def __init__(
+        self, open_channel: Callable[[], Channel], memory_mb: int, period_ms: float
+    ) -> None:
+        self._open_channel, self._memory_mb, self._period_ms = open_channel, memory_mb, period_ms
+        self._channel: Channel | None = None
         self._measuring = False
 
     def begin(self, process: RuntimeProcess, share: float) -> None:
@@ -176,21 +194,32 @@ class Meter:
         assert process.pid is not None and process.keeper_pid is not None
         if self._measuring:
             return
-        self._channel.begin(
-            process.pid, process.keeper_pid, share, self._memory_mb, self._period_ms
-        )
+        arguments = (process.pid, process.keeper_pid, share, self._memory_mb, self._period_ms)
+        try:
+            self._channel = self._channel or self._open_channel()
+            self._channel.begin(*arguments)
+        except OSError:
+            self.close()
+            self._channel = self._open_channel()
+            self._channel.begin(*arguments)
         self._measuring = True
 
-    def end(self, *, freeze: bool) -> Measurement | None:
-        """Until now; None if nothing was being measured (the runtime never came up)."""
-        if not self._measuring:
+    def end(self, at_s: float, *, freeze: bool) -> Measurement | None:
+        """Until ``at_s``; None if nothing was measured (no runtime, or the controller died)."""
+        if not self._measuring or self._channel is None:
             return None
         self._measuring = False
-        return self._channel.end(freeze=freeze)
+        try:
+            return self._channel.end(at_s, freeze=freeze)
+        except OSError:
+            self.close()
+            return None
 
     def close(self) -> None:
         """The environment has ended."""
-        self._channel.close()
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
 
 
 def _error_type(body: bytes) -> str:

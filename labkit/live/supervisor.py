@@ -72,6 +72,7 @@ class RuntimeProcess:
         self.failure: str | None = None
         """Why the environment could not be set up."""
         self._own_table = own_table
+        self._gone = False
         self._running: int | None = None
         self._buffer = b""
 
@@ -88,8 +89,10 @@ class RuntimeProcess:
             self.failure = message.get("failed", self.failure)
         if self.pid is None and self._running is not None and self.keeper_pid is not None:
             self.pid = self._runtime_pid(self._running, self.keeper_pid)
-        if not data and self.exit is None:
-            self.exit = -int(signal.SIGKILL)
+        if not data:
+            self._gone = True
+            if self.exit is None:
+                self.exit = -int(signal.SIGKILL)
 
     def _runtime_pid(self, reported: int, keeper_pid: int) -> int | None:
         if not self._own_table:
@@ -115,16 +118,12 @@ class RuntimeProcess:
         # Whoever still lives holds the pipe open: its end of file is the end of them all.
         poll = select.poll()
         poll.register(self.status_fd, select.POLLIN)
-        while self.exit is None or self.keeper_pid is None:
-            if not poll.poll(_END_MS):
-                break
+        while not self._gone and poll.poll(_END_MS):
             self.read_status()
             if self.keeper_pid is not None and self._own_table:
                 _send(os.kill, self.keeper_pid, signal.SIGKILL)
             elif self.exit is None:
                 self.signal_group(signal.SIGKILL)
-            if self.failure is not None:
-                break
 
     def close(self) -> None:
         """Kill it if it still runs, and close its descriptors."""
@@ -155,6 +154,10 @@ class Supervisor:
         fds = [output_write, status_write, self._lifeline_read, *join_fds]
         try:
             self._send_plan(plan, fds)
+        except BaseException:
+            os.close(output_read)
+            os.close(status_read)
+            raise
         finally:
             os.close(output_write)
             os.close(status_write)
@@ -166,14 +169,26 @@ class Supervisor:
         if self.isolation != NAMESPACES:
             return ()
         place = f"/proc/{process.keeper_pid}/ns"
-        return tuple(os.open(f"{place}/{kind}", os.O_RDONLY) for kind in ("user", "mnt"))
+        fds: list[int] = []
+        try:
+            for kind in ("user", "mnt"):
+                fds.append(os.open(f"{place}/{kind}", os.O_RDONLY))
+        except OSError:  # the keeper has ended: whoever waits for it will see that
+            for fd in fds:
+                os.close(fd)
+            return ()
+        return tuple(fds)
 
     def close(self) -> None:
         """End the template, and every keeper that is still there."""
         os.close(self._lifeline_write)
         os.close(self._lifeline_read)
         self._control.close()
-        self._template.wait(timeout=5)
+        try:
+            self._template.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            self._template.kill()
+            self._template.wait()
 
     def _start_template(self) -> None:
         self._control, theirs = socket.socketpair()

@@ -14,7 +14,8 @@ import pytest
 from harness import is_running
 
 from labkit.live import processes
-from labkit.live.cpu import KILLED_FOR_MEMORY, Channel, Controller
+from labkit.live.cpu import Channel, Controller
+from labkit.live.watch import KILLED_FOR_MEMORY
 
 BURN = "while True: pass"
 CHILD_BURNS = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'while True: pass'])"
@@ -80,7 +81,7 @@ def test_holds_a_process_to_its_share(channel: Channel, run: type[Running]) -> N
     before = processes.cpu_s(process.pid)
     channel.begin(process.pid, 0, 0.25, 1000, 20)
     let_run(1.0)
-    measured = channel.end(freeze=True)
+    measured = channel.end(time.monotonic(), freeze=True)
     used_ms = (processes.cpu_s(process.pid) - before) * 1000
     assert used_ms == pytest.approx(measured.cpu_ms, abs=15)
     assert used_ms < 300, "a process that may use a quarter of a core used more"
@@ -90,7 +91,7 @@ def test_holds_a_process_to_its_share(channel: Channel, run: type[Running]) -> N
 def test_frozen_means_that_no_cpu_is_used(channel: Channel, run: type[Running]) -> None:
     process = run(BURN)
     channel.begin(process.pid, 0, math.inf, 1000, 20)
-    channel.end(freeze=True)
+    channel.end(time.monotonic(), freeze=True)
     while state(process.pid) != "T":
         os.sched_yield()
     before = processes.cpu_s(process.pid)
@@ -105,7 +106,7 @@ def test_children_count(channel: Channel, run: type[Running]) -> None:
     try:
         channel.begin(process.pid, 0, 0.5, 1000, 20)
         let_run(1.5)
-        measured = channel.end(freeze=True)
+        measured = channel.end(time.monotonic(), freeze=True)
     finally:
         process.end()
     assert 100 < measured.cpu_ms < 900, "the child alone may use 750 ms of a half core in 1.5 s"
@@ -117,7 +118,7 @@ def test_kills_what_needs_too_much_memory(channel: Channel, run: type[Running]) 
     grower = subprocess.Popen([sys.executable, "-c", GROW], start_new_session=True)
     channel.begin(grower.pid, 0, math.inf, 128, 20)
     assert grower.wait(timeout=30) == -signal.SIGKILL
-    measured = channel.end(freeze=False)
+    measured = channel.end(time.monotonic(), freeze=False)
     assert measured.killed == KILLED_FOR_MEMORY
     assert 128 < measured.memory_mb < 400
 
@@ -128,7 +129,7 @@ def test_without_a_limit_the_correction_is_what_others_took(
     process = run(BURN)
     channel.begin(process.pid, 0, math.inf, 1000, 20)
     let_run(0.3)
-    measured = channel.end(freeze=False)
+    measured = channel.end(time.monotonic(), freeze=False)
     # A look may see more waiting than its interval was long: then only the interval is taken off.
     assert -measured.waiting_ms - 1 <= measured.correction_ms <= 1
     assert measured.stopped_ms == 0

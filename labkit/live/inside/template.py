@@ -37,7 +37,12 @@ def main() -> None:
         if not length:
             return
         plan = _receive(control, int.from_bytes(length, "big"))
-        if os.fork() == 0:
+        try:
+            forked = os.fork()
+        except OSError as error:  # the machine has no room for a further process
+            os.write(fds[1], json.dumps({"failed": str(error)}).encode() + b"\n")
+            forked = -1
+        if forked == 0:
             control.close()
             keeper.enter(json.loads(plan), fds)
         for fd in fds:
@@ -48,7 +53,10 @@ def main() -> None:
 def _receive(control: socket.socket, length: int) -> bytes:
     data = b""
     while len(data) < length:
-        data += control.recv(length - len(data))
+        more = control.recv(length - len(data))
+        if not more:  # the server has gone in the middle of it
+            os._exit(0)
+        data += more
     return data
 
 
