@@ -140,17 +140,6 @@ def request_too_large(limit_bytes: int, operation: str) -> ApiError:
     )
 
 
-def event_payload_too_large(size_bytes: int, limit_bytes: int) -> ApiError:
-    """413 RequestEntityTooLargeException: the payload of an Event invocation is over the limit."""
-    return ApiError(
-        "RequestEntityTooLargeException",
-        f"{size_bytes} byte payload is too large for the Event invocation type "
-        f"(limit {limit_bytes} bytes)",
-        status=413,
-        type="User",
-    )
-
-
 def zip_too_large(limit_bytes: int) -> ApiError:
     """413 RequestEntityTooLargeException: the zip file in the request is over `limit_bytes`."""
     return ApiError(

@@ -184,9 +184,28 @@ def init_report_record(
     }
 
 
-def start_record(request_id: str, version: str) -> dict[str, Any]:
-    """Return the record of `platform.start`."""
-    return {"requestId": request_id, "version": version}
+def start_record(request_id: str, version: str, trace_header: str = "") -> dict[str, Any]:
+    """Return the record of `platform.start`; `trace_header` is X-Ray's, as the function has it."""
+    record: dict[str, Any] = {"requestId": request_id, "version": version}
+    if trace_header:
+        fields = dict(field.partition("=")[::2] for field in trace_header.split(";"))
+        record["tracing"] = {
+            "spanId": fields.get("Parent", ""),
+            "type": "X-Amzn-Trace-Id",
+            "value": trace_header,
+        }
+    return record
+
+
+def platform_error_type(error_type: str | None) -> str | None:
+    """Return how Lambda's own lines name an error: types of the function's code become Unknown.
+
+    Kept are those of the runtime, the environment and extensions. Source: AWS's runtime interface
+    emulator, `fatalerror.go`.
+    """
+    if error_type is None or _PLATFORM_ERROR.fullmatch(error_type):
+        return error_type
+    return "Function.Unknown" if error_type.startswith("Function.") else "Runtime.Unknown"
 
 
 def runtime_done_record(
@@ -236,6 +255,8 @@ def log_stream_name(
         return f"{prefix}[{version}]{environment_id}"
     return f"{prefix}{function_name}[{version}][{environment_id}]"
 
+
+_PLATFORM_ERROR: Final = re.compile(r"(Runtime|Function|Sandbox|Extension)\.[A-Z][a-zA-Z]*")
 
 _REPORT: Final = re.compile(
     r"REPORT RequestId: (?P<request_id>[^\t\n]+)"

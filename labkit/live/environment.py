@@ -80,7 +80,7 @@ class ExecutionEnvironment:
         if failed is None:
             result, measured = self._run(invocation, started_s)
         else:
-            self._lines.start(invocation.request_id)
+            self._lines.start(invocation.request_id, invocation.trace_header)
             result, measured = failed, None
         duration_ms = self._duration_ms(result, measured, started_s) if failed is None else 0.0
         self._settle(result)
@@ -224,9 +224,9 @@ class ExecutionEnvironment:
         if self._session is None:
             failed = self._init_again(invocation, started_s)
             if failed is not None:
-                self._lines.start(invocation.request_id)
+                self._lines.start(invocation.request_id, invocation.trace_header)
                 return failed, self._end_measuring(freeze=False)
-        self._lines.start(invocation.request_id)
+        self._lines.start(invocation.request_id, invocation.trace_header)
         session, meter = self._session, self._meter
         assert session is not None and meter is not None
         meter.begin(session.process, cpu_share(configuration.memory_mb))
@@ -312,7 +312,7 @@ class ExecutionEnvironment:
             max_memory_mb=max_memory_mb,
             init_ms=init_ms,
             status=result.status if seen else report.SUCCESS,
-            error_type=result.error_type if seen else None,
+            error_type=report.platform_error_type(result.error_type) if seen else None,
         )
         self._lines.end(line, produced_bytes=len(result.payload))
         self._emit(
@@ -327,7 +327,7 @@ class ExecutionEnvironment:
             cpu_ms=round(measured.cpu_ms, 2) if measured else None,
             wait_ms=round(measured.waiting_ms, 2) if measured else None,
             max_memory_mb=max_memory_mb,
-            disturbed=bool(measured and is_disturbed(measured.waiting_ms, duration_ms)) or None,
+            disturbed=bool(measured and is_disturbed(measured.waiting_ms, duration_ms)),
         )
         self._log.write()
 

@@ -101,8 +101,8 @@ def check_runtime_here(identifier: str, package_type: str) -> None:
         )
     if family not in ("python", "nodejs", "provided"):
         raise _cannot(
-            f"This lab has no runtime client for {identifier}: it runs Python, Node.js, and custom "
-            "runtimes. Use provided.al2023 with a 'bootstrap' that speaks the Runtime API."
+            f"This lab has no runtime client for {identifier}: it runs Python, Node.js and "
+            "provided.*. Use provided.al2023 with a 'bootstrap' that speaks the Runtime API."
         )
 
 

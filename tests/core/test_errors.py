@@ -142,14 +142,6 @@ def test_recorded_errors(error: ApiError, status: int, code: str, body: str) -> 
     assert error.headers()["x-amzn-ErrorType"] == code
 
 
-def test_event_payload_too_large() -> None:
-    error = errors.event_payload_too_large(1_100_000, 1_048_576)
-    assert error.status == 413
-    assert error.message == (
-        "1100000 byte payload is too large for the Event invocation type (limit 1048576 bytes)"
-    )
-
-
 def test_retry_after_is_a_header() -> None:
     reason = "ConcurrentInvocationLimitExceeded"
     assert "Retry-After" not in errors.too_many_requests(reason).headers()

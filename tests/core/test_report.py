@@ -312,3 +312,30 @@ def test_log_stream_names() -> None:
     assert report.log_stream_name(day, "7", environment_id, function_name="hello") == (
         f"2026/11/03/hello[7][{environment_id}]"
     )
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        (None, None),
+        ("Runtime.ImportModuleError", "Runtime.ImportModuleError"),
+        ("Function.ResponseSizeTooLarge", "Function.ResponseSizeTooLarge"),
+        ("Sandbox.Timedout", "Sandbox.Timedout"),
+        ("ZeroDivisionError", "Runtime.Unknown"),
+        ("Function.odd type", "Function.Unknown"),
+    ],
+)
+def test_platform_lines_name_no_type_of_the_functions_code(
+    told: str | None, shown: str | None
+) -> None:
+    assert report.platform_error_type(told) == shown
+
+
+def test_start_names_the_trace() -> None:
+    header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=0"
+    record = report.start_record("id", "1", header)
+    assert record["tracing"] == {
+        "spanId": "53995c3f42cd8ad8",
+        "type": "X-Amzn-Trace-Id",
+        "value": header,
+    }

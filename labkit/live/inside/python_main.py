@@ -2,6 +2,7 @@
 
 import builtins
 import sys
+from types import TracebackType
 
 BOOTSTRAP = "/var/runtime/bootstrap.py"
 
@@ -36,6 +37,7 @@ def main(plan: dict) -> None:
 
     config = LambdaConfigProvider(sys.argv)
     client = LambdaRuntimeClient(config.api_address, config.use_thread_polling)
+    sys.excepthook = _show_without_lab
     bootstrap.run(config.handler, client)
 
 
@@ -45,6 +47,13 @@ def _add_site_builtins() -> None:
 
     builtins.exit = Quitter("exit", "Ctrl-D (i.e. EOF)")
     builtins.quit = Quitter("quit", "Ctrl-D (i.e. EOF)")
+
+
+def _show_without_lab(kind: type, error: BaseException, traceback: TracebackType | None) -> None:
+    """An error of the client itself begins with the client: what started it is not AWS's."""
+    while traceback is not None and "awslambdaric" not in traceback.tb_frame.f_code.co_filename:
+        traceback = traceback.tb_next
+    sys.__excepthook__(kind, error, traceback)
 
 
 def from_json(text: str) -> None:

@@ -267,11 +267,15 @@ class Functions:
         )
 
 
-def check_revision(holder: FunctionVersion | Alias, parameters: Mapping[str, Any]) -> None:
-    """Refuse a RevisionId that is not the latest one. Raises ApiError (412)."""
+def check_revision(
+    holder: FunctionVersion | Alias,
+    parameters: Mapping[str, Any],
+    getters: str = "GetFunction/GetAlias",
+) -> None:
+    """Refuse a RevisionId that is not the latest one. Raises ApiError (412), naming `getters`."""
     revision = parameters.get("RevisionId")
     if revision is not None and revision != holder.revision_id:
-        raise errors.stale_revision()
+        raise errors.stale_revision(getters)
 
 
 # The operations that carry code: their requests may be as large as CreateFunction's.

@@ -43,7 +43,7 @@ class Permissions:
         principal = _principal(caller.region, parameters["Principal"])
         with self._backend.lock:
             holder = self._holder(reference)
-            check_revision(holder, parameters)
+            check_revision(holder, parameters, "GetPolicy")
             statement = {
                 "Sid": parameters["StatementId"],
                 "Effect": "Allow",
@@ -67,7 +67,7 @@ class Permissions:
             if not holder.policy.statements:
                 raise _no_policy()
             _check_statement(holder.policy, parameters["StatementId"])
-            check_revision(holder, parameters)
+            check_revision(holder, parameters, "GetPolicy")
             del holder.policy.statements[parameters["StatementId"]]
             holder.revision_id = new_revision()
         return {}

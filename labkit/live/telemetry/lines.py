@@ -31,6 +31,8 @@ class PlatformLines:
     def init_end(self, init_ms: float, phase: str, status: str, error_type: str | None) -> None:
         """INIT_REPORT: in text only for an init that failed."""
         self._log.end_of_output()
+        # A time-out is told by the status alone.
+        error_type = None if status == report.TIMEOUT else report.platform_error_type(error_type)
         done = report.init_runtime_done_record(phase=phase, status=status, error_type=error_type)
         self._log.platform(None, "platform.initRuntimeDone", done)
         text = None
@@ -43,10 +45,10 @@ class PlatformLines:
         )
         self._log.platform(text, "platform.initReport", record)
 
-    def start(self, request_id: str) -> None:
+    def start(self, request_id: str, trace_header: str) -> None:
         """START opens the lines of one invocation."""
         version = self._deployment.version
-        record = report.start_record(request_id, version)
+        record = report.start_record(request_id, version, trace_header)
         self._log.platform(report.start_line(request_id, version), "platform.start", record)
 
     def end(self, figures: report.Report, *, produced_bytes: int) -> None:

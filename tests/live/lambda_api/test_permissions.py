@@ -152,7 +152,7 @@ REFUSALS: list[tuple[str, dict[str, Any], int, str, str]] = [
         412,
         "PreconditionFailedException",
         "The Revision Id provided does not match the latest Revision Id. Call the "
-        "GetFunction/GetAlias API to retrieve the latest Revision Id",
+        "GetPolicy API to retrieve the latest Revision Id",
     ),
     (
         "remove_permission",
@@ -160,7 +160,7 @@ REFUSALS: list[tuple[str, dict[str, Any], int, str, str]] = [
         412,
         "PreconditionFailedException",
         "The Revision Id provided does not match the latest Revision Id. Call the "
-        "GetFunction/GetAlias API to retrieve the latest Revision Id",
+        "GetPolicy API to retrieve the latest Revision Id",
     ),
     (
         "remove_permission",
