@@ -11,9 +11,6 @@ from typing import Final
 FULL_CORE_MB: Final = 1_769
 """Memory size in MB at which a function has exactly one core."""
 
-_VCPU_STEPS_MB: Final = ((8_845, 6), (7_076, 5), (5_307, 4), (3_008, 3))
-_VCPUS_SMALLEST: Final = 2
-
 DISTURBED_MS: Final = 2.0
 DISTURBED_FRACTION: Final = 0.03
 
@@ -21,18 +18,6 @@ DISTURBED_FRACTION: Final = 0.03
 def cpu_share(memory_mb: int) -> float:
     """Return the processor share of a memory size, in cores: 1.0 at 1,769 MB."""
     return memory_mb / FULL_CORE_MB
-
-
-def visible_vcpus(memory_mb: int) -> int:
-    """Return how many vCPUs a function of this size sees in `os.cpu_count()`.
-
-    Not documented by AWS; these are the steps that others measured. What it may use is
-    `cpu_share`.
-    """
-    for above_mb, vcpus in _VCPU_STEPS_MB:
-        if memory_mb > above_mb:
-            return vcpus
-    return _VCPUS_SMALLEST
 
 
 def is_disturbed(waiting_ms: float, duration_ms: float) -> bool:

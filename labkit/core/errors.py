@@ -83,11 +83,6 @@ def policy_length_exceeded(message: str) -> ApiError:
     return ApiError("PolicyLengthExceededException", message, status=400)
 
 
-def code_storage_exceeded() -> ApiError:
-    """400 CodeStorageExceededException: the account's code storage is full."""
-    return ApiError("CodeStorageExceededException", "Code storage limit exceeded.", status=400)
-
-
 def access_denied(message: str) -> ApiError:
     """403 AccessDeniedException."""
     return ApiError("AccessDeniedException", message, status=403, type=None, message_key="Message")
@@ -96,22 +91,6 @@ def access_denied(message: str) -> ApiError:
 def resource_not_found(message: str) -> ApiError:
     """404 ResourceNotFoundException."""
     return ApiError("ResourceNotFoundException", message, status=404, message_key="Message")
-
-
-def provisioned_concurrency_not_found() -> ApiError:
-    """404 ProvisionedConcurrencyConfigNotFoundException."""
-    return ApiError(
-        "ProvisionedConcurrencyConfigNotFoundException",
-        "No Provisioned Concurrency Config found for this function",
-        status=404,
-    )
-
-
-def code_signing_config_not_found(message: str) -> ApiError:
-    """404 CodeSigningConfigNotFoundException."""
-    return ApiError(
-        "CodeSigningConfigNotFoundException", message, status=404, message_key="Message"
-    )
 
 
 def resource_conflict(message: str) -> ApiError:
@@ -150,11 +129,6 @@ def zip_too_large(limit_bytes: int) -> ApiError:
     )
 
 
-def unsupported_media_type(message: str) -> ApiError:
-    """415 UnsupportedMediaTypeException."""
-    return ApiError("UnsupportedMediaTypeException", message, status=415)
-
-
 def too_many_requests(reason: str, *, retry_after_s: int | None = None) -> ApiError:
     """429 TooManyRequestsException; `reason` is one of the model's ThrottleReason values."""
     headers = None if retry_after_s is None else {"Retry-After": str(retry_after_s)}
@@ -170,20 +144,6 @@ def too_many_requests(reason: str, *, retry_after_s: int | None = None) -> ApiEr
 def service_exception(message: str) -> ApiError:
     """500 ServiceException: the lab's own failure, never the learner's."""
     return ApiError("ServiceException", message, status=500, type="Service", message_key="Message")
-
-
-def invalid_runtime(message: str) -> ApiError:
-    """502 InvalidRuntimeException: the function's runtime cannot be run."""
-    return ApiError(
-        "InvalidRuntimeException", message, status=502, type="User", message_key="Message"
-    )
-
-
-def invalid_zip_file(message: str) -> ApiError:
-    """502 InvalidZipFileException: Lambda cannot unzip the deployment package."""
-    return ApiError(
-        "InvalidZipFileException", message, status=502, type="User", message_key="Message"
-    )
 
 
 def not_served(operation: str) -> ApiError:

@@ -37,7 +37,6 @@ NAMESPACED_FUNCTION_NAME_PATTERN: Final = (
     r"(\d{12}:)?(function:)?([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"
 )
 QUALIFIER_PATTERN: Final = r"(|[a-zA-Z0-9$_-]+)"
-ALIAS_PATTERN: Final = r"(?!^[0-9]+$)([a-zA-Z0-9-_]+)"
 
 _REGION: Final = r"(?:eusc-)?[a-z]{2}(?:-gov|-iso[a-z]?)?-[a-z]+-\d"
 _FUNCTION: Final = re.compile(

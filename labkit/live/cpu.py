@@ -21,12 +21,12 @@ import sys
 import time
 from dataclasses import dataclass
 
+from labkit.live import processes
 from labkit.live.watch import Watch
 
 BEGIN, END_FREEZE, END_RUNNING, CHECK = 1, 2, 3, 4
-_COMMAND = struct.Struct(
-    "<Biidddd"
-)  # what, pid, keeper, share, memory limit MB, period ms, monotonic time s
+# what, pid, keeper, share, memory limit MB, period ms, CPU of pid so far s, monotonic time s
+_COMMAND = struct.Struct("<Biiddddd")
 _ANSWER_S = 5.0
 _ANSWER = struct.Struct("<dddddiB")
 
@@ -63,9 +63,13 @@ class Channel:
         self, pid: int, keeper: int, share: float, memory_limit_mb: float, period_ms: float
     ) -> None:
         """From now on hold ``pid``, its descendants, and the orphans that ``keeper`` took in, to
-        ``share`` cores and the memory limit."""
-        now = time.monotonic()
-        self._socket.send(_COMMAND.pack(BEGIN, pid, keeper, share, memory_limit_mb, period_ms, now))
+        ``share`` cores and the memory limit. What ``pid`` used before this call does not count."""
+        try:
+            cpu_s = processes.cpu_s(pid)
+        except ProcessLookupError:  # it has ended; whoever waits for it will see that
+            cpu_s = 0.0
+        limits = (share, memory_limit_mb, period_ms)
+        self._socket.send(_COMMAND.pack(BEGIN, pid, keeper, *limits, cpu_s, time.monotonic()))
 
     def end(self, at_s: float, *, freeze: bool) -> Measurement:
         """Measure until ``at_s`` (monotonic), freeze the environment if wanted; what was measured.
@@ -73,12 +77,12 @@ class Channel:
         Raises OSError if the controller has died or hangs.
         """
         what = END_FREEZE if freeze else END_RUNNING
-        self._socket.send(_COMMAND.pack(what, 0, 0, 0.0, 0.0, 0.0, at_s))
+        self._socket.send(_COMMAND.pack(what, 0, 0, 0.0, 0.0, 0.0, 0.0, at_s))
         return self._answer()
 
     def check(self) -> None:
         """Raise OSError if nobody answers."""
-        self._socket.send(_COMMAND.pack(CHECK, 0, 0, 0.0, 0.0, 0.0, 0.0))
+        self._socket.send(_COMMAND.pack(CHECK, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0))
         self._answer()
 
     def _answer(self) -> Measurement:
@@ -164,9 +168,9 @@ class _Loop:
             watch.channel.close()
             self._watches.discard(watch)
             return
-        what, pid, keeper, share, limit_mb, period_ms, at = _COMMAND.unpack(data)
+        what, pid, keeper, share, limit_mb, period_ms, cpu_s, at = _COMMAND.unpack(data)
         if what == BEGIN:
-            watch.begin(pid, keeper, share, limit_mb, period_ms, at)
+            watch.begin(pid, keeper, share, limit_mb, period_ms, cpu_s, at)
             self._watches.add(watch)
             return
         if what == CHECK:

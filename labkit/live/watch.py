@@ -35,9 +35,13 @@ class Watch:
         share: float,
         limit_mb: float,
         period_ms: float,
+        cpu_s: float,
         since: float,
     ) -> None:
-        """From ``since`` on hold the processes to their limits and measure them."""
+        """From ``since`` on hold the processes to their limits and measure them.
+
+        ``cpu_s`` is what ``pid`` had used by then.
+        """
         if pid != self.pid:
             self.descendants = ()
         self.pid, self.keeper, self.share = pid, keeper, share
@@ -61,7 +65,7 @@ class Watch:
         self._thaw_descendants()
         try:
             self.reaped_s = self._reaped_s()
-            self.last_cpu_s = self._cpu_s()
+            self.last_cpu_s = cpu_s + self._others_cpu_s()
             self.last_waiting = {pid: processes.main_thread_waiting_s(pid)}
         except ProcessLookupError:  # it has ended already; whoever waits for it will see that
             self.reaped_s = self.last_cpu_s = 0.0
@@ -176,8 +180,10 @@ class Watch:
 
     def _cpu_s(self) -> float:
         """CPU time of everything that lives, and of what has ended and was waited for."""
-        own = processes.cpu_s(self.pid)
-        return own + self.reaped_s + sum(map(_cpu_or_zero, self.descendants))
+        return processes.cpu_s(self.pid) + self._others_cpu_s()
+
+    def _others_cpu_s(self) -> float:
+        return self.reaped_s + sum(map(_cpu_or_zero, self.descendants))
 
     def _reaped_s(self) -> float:
         reaped = processes.reaped_children_cpu_s(self.pid)

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from labkit.core.cpu import (
     cpu_share,
     is_disturbed,
-    visible_vcpus,
 )
 
 MEMORY_MB = st.integers(min_value=128, max_value=10_240)
@@ -26,30 +25,6 @@ def test_share_of_known_sizes(memory_mb: int, share: float) -> None:
 def test_share_is_proportional_to_memory(one_mb: int, other_mb: int) -> None:
     assert cpu_share(one_mb) * other_mb == pytest.approx(cpu_share(other_mb) * one_mb)
     assert (cpu_share(one_mb) < cpu_share(other_mb)) == (one_mb < other_mb)
-
-
-@pytest.mark.parametrize(
-    ("memory_mb", "vcpus"),
-    [
-        (128, 2),
-        (3_008, 2),
-        (3_009, 3),
-        (5_307, 3),
-        (5_308, 4),
-        (7_076, 4),
-        (7_077, 5),
-        (8_845, 5),
-        (8_846, 6),
-        (10_240, 6),
-    ],
-)
-def test_visible_vcpus_at_the_edges_of_each_step(memory_mb: int, vcpus: int) -> None:
-    assert visible_vcpus(memory_mb) == vcpus
-
-
-@given(MEMORY_MB)
-def test_share_never_exceeds_the_vcpus_that_are_seen(memory_mb: int) -> None:
-    assert cpu_share(memory_mb) <= visible_vcpus(memory_mb)
 
 
 @pytest.mark.parametrize(

@@ -117,12 +117,6 @@ ARN = "arn:aws:lambda:us-east-1:123456789012:function:hello"
             ),
         ),
         (
-            errors.provisioned_concurrency_not_found(),
-            404,
-            "ProvisionedConcurrencyConfigNotFoundException",
-            '{"Type":"User","message":"No Provisioned Concurrency Config found for this function"}',
-        ),
-        (
             errors.not_authorized(
                 "arn:aws:iam::123456789012:user/ada", "lambda:InvokeFunction", ARN, "of a policy"
             ),
@@ -175,18 +169,13 @@ def test_other_ready_made_texts() -> None:
     ("error", "status", "message_key"),
     [
         (errors.resource_not_found("m"), 404, "Message"),
-        (errors.code_signing_config_not_found("m"), 404, "Message"),
         (errors.resource_conflict("m"), 409, "message"),
         (errors.precondition_failed("m"), 412, "message"),
         (errors.invalid_parameter("m"), 400, "message"),
         (errors.invalid_request_content("m"), 400, "message"),
         (errors.serialization_error("m"), 400, "Message"),
         (errors.policy_length_exceeded("m"), 400, "message"),
-        (errors.code_storage_exceeded(), 400, "message"),
-        (errors.unsupported_media_type("m"), 415, "message"),
         (errors.service_exception("m"), 500, "Message"),
-        (errors.invalid_runtime("m"), 502, "Message"),
-        (errors.invalid_zip_file("m"), 502, "Message"),
     ],
 )
 def test_status_and_message_key(error: ApiError, status: int, message_key: str) -> None:

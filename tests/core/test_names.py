@@ -1,6 +1,5 @@
 """Names and ARNs: every form of a name means the same function."""
 
-import re
 import string
 
 import pytest
@@ -9,7 +8,6 @@ from hypothesis import strategies as st
 
 from labkit.core.errors import ApiError
 from labkit.core.names import (
-    ALIAS_PATTERN,
     FunctionRef,
     LayerVersionRef,
     function_arn,
@@ -181,9 +179,3 @@ def test_partition(region: str, expected: str) -> None:
 )
 def test_is_version(qualifier: str, expected: bool) -> None:
     assert is_version(qualifier) is expected
-
-
-def test_alias_pattern_excludes_numbers() -> None:
-    assert re.fullmatch(ALIAS_PATTERN, "live")
-    assert re.fullmatch(ALIAS_PATTERN, "1a")
-    assert not re.fullmatch(ALIAS_PATTERN, "12")

@@ -78,8 +78,12 @@ def let_run(seconds: float) -> None:
 
 def test_holds_a_process_to_its_share(channel: Channel, run: type[Running]) -> None:
     process = run(BURN)
+    os.killpg(process.pid, signal.SIGSTOP)  # an invocation begins frozen: nothing runs unseen
+    while state(process.pid) != "T":
+        os.sched_yield()
     before = processes.cpu_s(process.pid)
     channel.begin(process.pid, 0, 0.25, 1000, 20)
+    os.killpg(process.pid, signal.SIGCONT)
     let_run(1.0)
     measured = channel.end(time.monotonic(), freeze=True)
     used_ms = (processes.cpu_s(process.pid) - before) * 1000

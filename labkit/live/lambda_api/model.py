@@ -127,14 +127,3 @@ def route(method: str, path: str, query: str) -> tuple[Operation, dict[str, str]
             ]
             return operation, dict(zip(operation.parameters, values, strict=True))
     return None
-
-
-def is_lambda_path(path: str) -> bool:
-    """Tell whether a path has the form of the Lambda API: it starts with the date of a version."""
-    return _DATED.match(path) is not None
-
-
-_DATED = re.compile(
-    r"/\d{4}-\d{2}-\d{2}/(functions|layers|tags|account-settings|event-source-mappings|"
-    r"code-signing-configs|capacity-providers|durable-execution|resource-policy)"
-)

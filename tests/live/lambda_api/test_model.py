@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import pytest
-
 from labkit.live.lambda_api import model
 
 
@@ -27,23 +25,3 @@ def test_statuses_come_from_the_model() -> None:
     assert statuses["CreateFunction"] == 201
     assert statuses["DeleteFunction"] == 200
     assert statuses["DeleteAlias"] == 204
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        ("/2015-03-31/functions/f/invocations", True),
-        ("/2018-10-31/layers", True),
-        ("/2016-08-19/account-settings", True),
-        ("/2025-12-01/durable-execution-callbacks/x/fail", True),
-        ("/2015-03-31/other", False),
-        ("/bucket/2015-03-31/functions", False),
-    ],
-)
-def test_lambda_paths(path: str, expected: bool) -> None:
-    assert model.is_lambda_path(path) is expected
-
-
-def test_every_path_of_the_model_is_a_lambda_path() -> None:
-    for operation in model.operations().values():
-        assert model.is_lambda_path("/" + "/".join(part or "x" for part in operation.segments))
