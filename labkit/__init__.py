@@ -9,18 +9,47 @@ import importlib
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from labkit.classroom.checks import check, expect_error
+    from labkit.classroom.goals import Goal
     from labkit.notebook.display import report_fields
     from labkit.notebook.figures import environments_over_time
     from labkit.notebook.lab import Lab
     from labkit.notebook.system_figure import the_system
+    from labkit.notebook.widgets.bench import InvokeBench
+    from labkit.notebook.widgets.goals import goals
+    from labkit.notebook.widgets.prediction import predict
+    from labkit.notebook.widgets.progress import progress
+    from labkit.notebook.widgets.timeline import Timeline
 
 __version__ = "0.1.0"
 
-__all__ = ["Lab", "__version__", "environments_over_time", "report_fields", "the_system"]
+__all__ = [
+    "Goal",
+    "InvokeBench",
+    "Lab",
+    "Timeline",
+    "__version__",
+    "check",
+    "environments_over_time",
+    "expect_error",
+    "goals",
+    "predict",
+    "progress",
+    "report_fields",
+    "the_system",
+]
 
 _HOMES: Final = {
+    "Goal": "labkit.classroom.goals",
+    "InvokeBench": "labkit.notebook.widgets.bench",
     "Lab": "labkit.notebook.lab",
+    "Timeline": "labkit.notebook.widgets.timeline",
+    "check": "labkit.classroom.checks",
     "environments_over_time": "labkit.notebook.figures",
+    "expect_error": "labkit.classroom.checks",
+    "goals": "labkit.notebook.widgets.goals",
+    "predict": "labkit.notebook.widgets.prediction",
+    "progress": "labkit.notebook.widgets.progress",
     "report_fields": "labkit.notebook.display",
     "the_system": "labkit.notebook.system_figure",
 }

@@ -30,3 +30,8 @@ FAINT: Final = "#6E7781"
 """Text of second rank; still readable on paper."""
 RULE: Final = "#D0D7DE"
 """Grid lines and frames of second rank."""
+
+
+def as_dict() -> dict[str, str]:
+    """Return the colours by the lower-case name of their meaning, as widgets get them."""
+    return {name.lower(): value for name, value in globals().items() if name.isupper()}

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,6 +87,14 @@ class JupyterLab:
         if not self._ready.wait(START_S) or self.process.poll() is not None:
             self.stop()
             raise RuntimeError(f"JupyterLab did not start within {START_S} s; see {log}")
+
+    def write(self, name: str, cells: list[str]) -> str:
+        """Write a notebook of code cells and return its path for `Seen.run_all`."""
+        notebook = nbformat.v4.new_notebook()
+        notebook.cells = [nbformat.v4.new_code_cell(source) for source in cells]
+        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+        nbformat.write(notebook, self.root / name)
+        return name
 
     def stop(self) -> None:
         """End the server, which ends its kernels."""

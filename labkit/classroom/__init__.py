@@ -1,0 +1,1 @@
+"""What makes notebooks into lessons: exercises that check themselves, hand-outs, grading."""

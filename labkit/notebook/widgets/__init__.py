@@ -1,0 +1,1 @@
+"""Widgets: one class and one ES module in `static/` each."""
