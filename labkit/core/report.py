@@ -297,6 +297,24 @@ def parse_report(line: str) -> Report:
     )
 
 
+def report_of_record(record: Mapping[str, Any]) -> Report:
+    """Read the record of a `platform.report` line of the JSON format, as `Report.record` wrote it.
+
+    Raises KeyError if it is none.
+    """
+    metrics = record["metrics"]
+    return Report(
+        request_id=record["requestId"],
+        duration_ms=metrics["durationMs"],
+        billed_ms=metrics["billedDurationMs"],
+        memory_mb=metrics["memorySizeMB"],
+        max_memory_mb=metrics["maxMemoryUsedMB"],
+        init_ms=metrics.get("initDurationMs"),
+        status=record["status"],
+        error_type=record.get("errorType"),
+    )
+
+
 def _status_fields(status: str, error_type: str | None) -> list[str]:
     if status == TIMEOUT:
         return [f"Status: {status}"]

@@ -12,15 +12,23 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
+from labkit.classroom.goals import Goal
 from labkit.core.events import Event
 from labkit.live.client import LabClient, LabError
+from labkit.notebook import deploy as deployment
+from labkit.notebook import magics
+from labkit.notebook.deploy import Function
+from labkit.notebook.feed import follow
 from labkit.notebook.shell import Surroundings, aws_variables, write_aws_command
+
+if TYPE_CHECKING:  # they bring pandas, which Lab.start() does not need
+    from labkit.notebook.records import Events, Logs, Reports
 
 _START_LIMIT_S: Final = 30.0
 _STOP_LIMIT_S: Final = 10.0
@@ -50,6 +58,8 @@ class Lab:
         self._surroundings = Surroundings()
         self._client: LabClient | None = None
         self._events: list[Event] = []
+        self._aws_clients: dict[str, Any] = {}
+        self._cancels: list[Callable[[], None]] = []
 
     @classmethod
     def start(cls, *, seed: int = 0, port: int = 0) -> Lab:
@@ -69,12 +79,15 @@ class Lab:
             raise
         cls._current = lab
         atexit.register(lab.stop)
+        magics.register(lab)
         return lab
 
     def stop(self) -> None:
         """End the lab and set everything back that `start` set. Stopping twice does nothing."""
         if self._client is None or os.getpid() != self._pid:  # a forked child is not the owner
             return
+        for cancel in self._cancels:
+            cancel()
         self._client = None
         atexit.unregister(self.stop)
         if Lab._current is self:
@@ -101,11 +114,101 @@ class Lab:
         """Forget all functions and resources; the clock and the event log go on."""
         self._control.reset()
 
-    def events(self) -> list[Event]:
-        """Return the events of this lab so far, oldest first."""
+    def deploy(
+        self,
+        handler: Callable[..., object] | str | Path,
+        *,
+        name: str | None = None,
+        memory_mb: int = deployment.MEMORY_MB,
+        timeout_s: int = deployment.TIMEOUT_S,
+        runtime: str = deployment.RUNTIME,
+        handler_name: str | None = None,
+        environment: dict[str, str] | None = None,
+        **options: Any,
+    ) -> Function:
+        """Deploy a function of the notebook, or a folder, and wait until it can be invoked.
+
+        `handler` is the function, which takes along what it refers to, or the folder's path. The
+        Lambda function is called `name` (default: as the handler or the folder); one of that name
+        is updated. `options` are further ones of boto3's `create_function`. Raises LabError for
+        what cannot be deployed, botocore's ClientError for what AWS would refuse.
+        """
+        if callable(handler):
+            source = deployment.source_of(handler)
+            return self.deploy_source(
+                source,
+                name=name or handler.__name__,
+                memory_mb=memory_mb,
+                timeout_s=timeout_s,
+                runtime=runtime,
+                handler_name=handler_name or f"app.{handler.__name__}",
+                environment=environment,
+                **options,
+            )
+        folder = Path(handler)
+        package = deployment.package_of_folder(folder)
+        handler_name = handler_name or deployment.handler_of_folder(folder)
+        function = Function(
+            name or folder.resolve().name, runtime, memory_mb, timeout_s, handler_name
+        )
+        return self._deploy(package, function, environment, options)
+
+    def deploy_source(
+        self,
+        source: str,
+        *,
+        name: str,
+        memory_mb: int = deployment.MEMORY_MB,
+        timeout_s: int = deployment.TIMEOUT_S,
+        runtime: str = deployment.RUNTIME,
+        handler_name: str = deployment.HANDLER,
+        environment: dict[str, str] | None = None,
+        **options: Any,
+    ) -> Function:
+        """Deploy the text of one file, `app.py`, as it stands; otherwise like `deploy`."""
+        function = Function(name, runtime, memory_mb, timeout_s, handler_name, source)
+        return self._deploy(deployment.package_of_source(source), function, environment, options)
+
+    def events(self, function: str | None = None, **fields: Any) -> Events:
+        """Return the events of this lab so far, oldest first.
+
+        Those of one function, and with these fields, as in `events("hello", outcome="timeout")`.
+        Raises TypeError for a field that events do not have.
+        """
+        from labkit.notebook.records import Events
+
         seen = self._events
         seen += self._control.events(after=seen[-1].seq if seen else 0)
-        return list(seen)
+        if function is not None:
+            fields["function"] = function
+        return Events(filter(Goal("", **fields).matches, seen))
+
+    def logs(self, function: str, request_id: str | None = None) -> Logs:
+        """Return the log lines of a function, oldest first: all, or those of one invocation.
+
+        Raises LabError if there is no such function and no log of one.
+        """
+        from labkit.notebook.records import read_logs
+
+        return read_logs(self._aws("logs"), self._aws("lambda"), function, request_id)
+
+    def reports(self, function: str | None = None) -> Reports:
+        """Return the REPORT lines of a function, or of all, as a pandas table, oldest first.
+
+        Raises LabError if there is no such function and no log of one.
+        """
+        from labkit.notebook.records import read_reports
+
+        return read_reports(self._aws("logs"), self._aws("lambda"), function)
+
+    def follow(self, callback: Callable[[list[Event]], None]) -> Callable[[], None]:
+        """Call back with all events so far, then with new ones as they happen, in a thread.
+
+        Returns what ends it; stopping the lab ends it too.
+        """
+        cancel = follow(self._control, callback)
+        self._cancels.append(cancel)
+        return cancel
 
     @property
     def now(self) -> datetime:
@@ -155,6 +258,32 @@ class Lab:
         if self._client is None:
             raise LabError("This lab has been stopped; Lab.start() starts a new one.")
         return self._client
+
+    def _aws(self, service: str) -> Any:
+        """A client of boto3 for this lab, whichever lab the notebook's own clients use."""
+        _ = self._control
+        import boto3
+
+        if service not in self._aws_clients:
+            self._aws_clients[service] = boto3.client(service, endpoint_url=self.endpoint_url)
+        return self._aws_clients[service]
+
+    def _deploy(
+        self,
+        package: bytes,
+        function: Function,
+        environment: dict[str, str] | None,
+        options: dict[str, Any],
+    ) -> Function:
+        role_arn = options.pop("Role", self.role_arn)
+        return deployment.deploy(
+            self._aws("lambda"),
+            package,
+            function,
+            role_arn=role_arn,
+            environment=environment,
+            **options,
+        )
 
     def _enter(self, ready: Mapping[str, str]) -> None:
         self.region, self.endpoint_url = ready["region"], ready["endpoint"]

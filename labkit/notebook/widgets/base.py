@@ -38,7 +38,7 @@ class LabWidget(anywidget.AnyWidget):
         return self._text()
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        data, metadata = super()._repr_mimebundle_(**options)
+        data, metadata = super()._repr_mimebundle_(**options) or ({}, {})
         data["text/plain"] = self._text()
         png = self._still_png()
         if png is not None:

@@ -1,0 +1,70 @@
+"""Which folders are the teacher's, and what a hand-in needs although it lies in one of them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import site
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_LABKIT_DIR = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Of a `hidden` and a `needed` folder that hold a path the inner one decides."""
+
+    hidden: tuple[str, ...]
+    """Real paths."""
+    needed: tuple[str, ...]
+    """Real paths, and those that lead to them by links."""
+
+    def hides(self, path: str) -> bool:
+        """Tell whether a real path belongs to the teacher alone."""
+        hidden = max((len(folder) for folder in self.hidden if is_below(path, folder)), default=-1)
+        needed = max((len(folder) for folder in self.needed if is_below(path, folder)), default=-1)
+        return hidden >= 0 and hidden >= needed
+
+
+def is_below(path: str, folder: str) -> bool:
+    """Tell whether a path is a folder or in it."""
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def teachers_places(handed: Iterable[str], run_dir: Path) -> Places:
+    """The teacher's folders on this machine: home, solutions, tests, and those `handed` over.
+
+    `run_dir` is the hand-in's own.
+    """
+    checkout = _LABKIT_DIR.parent
+    own = (checkout / "labs" / "solutions", checkout / "tests")
+    hidden = {os.path.realpath(path) for path in (*handed, Path.home(), *own)}
+    wanted = (*needed_paths(), str(run_dir))
+    needed = {way(path) for path in wanted for way in (os.path.abspath, os.path.realpath)}
+    return Places(tuple(sorted(hidden - {"/"})), tuple(sorted(needed - {"/"})))
+
+
+def needed_paths() -> Iterator[str]:
+    """Where Python, what it imports, and the programs that labs call lie, links included."""
+    yield str(_LABKIT_DIR)
+    yield str(_LABKIT_DIR.parent / "data")
+    yield from (sys.prefix, sys.base_prefix, sys.exec_prefix, site.getuserbase() + "/lib")
+    yield from sysconfig.get_paths().values()
+    yield from _links(sys.executable)
+    # The folder that holds a checkout's labkit is on the path too; it holds much else.
+    yield from (entry for entry in sys.path if entry and Path(entry) != _LABKIT_DIR.parent)
+    yield from filter(None, os.environ.get("PATH", "").split(os.pathsep))
+    if node := shutil.which("node"):
+        yield os.path.dirname(os.path.dirname(os.path.realpath(node)))
+
+
+def _links(program: str) -> Iterator[str]:
+    """The folders on the way from a program's name to its file."""
+    while os.path.islink(program):
+        yield os.path.dirname(program)
+        program = os.path.join(os.path.dirname(program), os.readlink(program))
+    yield os.path.dirname(program)
