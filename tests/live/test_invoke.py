@@ -94,7 +94,9 @@ def test_client_context_arrives(deploy: Deploy) -> None:
     assert function.invoke(ClientContext=encoded)["Payload"] == [{"a": "b"}, {"locale": "de"}, "t"]
 
 
-def test_context_object(deploy: Deploy, served: Served) -> None:
+# An interpreter that is not the lab's own gets the Runtime API's client in pure Python.
+@pytest.mark.parametrize("runtime", ["python3.11", "python3.12", "python3.13"])
+def test_context_object(deploy: Deploy, runtime: str) -> None:
     function = deploy(
         "def handler(event, context):\n"
         "    return {'name': context.function_name, 'version': context.function_version,"
@@ -103,6 +105,7 @@ def test_context_object(deploy: Deploy, served: Served) -> None:
         " 'left': context.get_remaining_time_in_millis()}",
         MemorySize=256,
         Timeout=9,
+        Runtime=runtime,
     )
     seen = function.result()
     assert seen["name"] == function.name

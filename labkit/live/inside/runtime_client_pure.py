@@ -9,6 +9,7 @@ import http.client
 import os
 
 _BASE = "/2018-06-01/runtime/invocation"
+_DEADLINE = "Lambda-Runtime-Deadline-Ms"
 _connection: http.client.HTTPConnection
 _user_agent: str
 
@@ -32,7 +33,8 @@ def _call(method: str, path: str, body: bytes | None, headers: dict, expected: i
 def next() -> tuple[bytes, dict]:
     """Wait for the next event: its body and the headers of the invocation."""
     answer, headers = _call("GET", "/next", None, {}, 200)
-    return answer, dict(headers.items())
+    # The one number among them: awslambdaric calculates the remaining time with it.
+    return answer, {**headers, _DEADLINE: int(headers[_DEADLINE])}
 
 
 def post_invocation_result(
