@@ -37,6 +37,8 @@ class Span:
     doing: Doing
     start_ms: float
     end_ms: float
+    event: Event | None = field(default=None, compare=False, repr=False)
+    """What ended it: the record of an init or an invocation; None if it goes on."""
 
 
 @dataclass(slots=True)
@@ -82,32 +84,51 @@ def history(events: Iterable[Event], function: str | None = None) -> History:
     An invocation is cold if the init phase ran for it. What has not ended yet lasts until the last
     event.
     """
-    chosen = sorted(
-        (event for event in events if function is None or event.function == function),
-        key=lambda event: event.seq,
-    )
-    result = History()
-    lives: dict[str, _Life] = {}
-    for event in chosen:
+    builder = HistoryBuilder(function)
+    for event in sorted(events, key=lambda event: event.seq):
+        builder.take(event)
+    return builder.history()
+
+
+class HistoryBuilder:
+    """Reads events one by one, each once and in the order of their `seq`."""
+
+    def __init__(self, function: str | None = None) -> None:
+        self._function = function
+        self._lives: dict[str, _Life] = {}
+        self._throttles_ms: list[float] = []
+        self._start_ms: float | None = None
+        self._end_ms = 0.0
+
+    def take(self, event: Event) -> None:
+        """Go on with the next event; those of other functions are passed over."""
+        if self._function is not None and event.function != self._function:
+            return
         if event.kind is EventKind.THROTTLED:
-            result.throttles_ms.append(event.time_ms)
+            self._throttles_ms.append(event.time_ms)
         elif event.environment is None:
-            continue
-        if not result.start_ms:
-            result.start_ms = event.time_ms
-        result.end_ms = event.time_ms
+            return
+        if self._start_ms is None:
+            self._start_ms = event.time_ms
+        self._end_ms = event.time_ms
         if event.environment is None:
-            continue
-        if event.environment not in lives:
-            lives[event.environment] = _Life(Row(event.function or "", event.environment))
-        lives[event.environment].take(event)
-    for life in lives.values():
-        life.stop(result.end_ms)
-        result.rows.append(life.row)
-        result.invocations += life.invocations
-        result.cold += life.cold
-        result.errors += len(life.row.errors_ms)
-    return result
+            return
+        if event.environment not in self._lives:
+            self._lives[event.environment] = _Life(Row(event.function or "", event.environment))
+        self._lives[event.environment].take(event)
+
+    def history(self) -> History:
+        """What has been read so far."""
+        lives = self._lives.values()
+        return History(
+            rows=[life.until(self._end_ms) for life in lives],
+            throttles_ms=list(self._throttles_ms),
+            start_ms=self._start_ms or 0.0,
+            end_ms=self._end_ms,
+            invocations=sum(life.invocations for life in lives),
+            cold=sum(life.cold for life in lives),
+            errors=sum(len(life.row.errors_ms) for life in lives),
+        )
 
 
 class _Life:
@@ -128,7 +149,7 @@ class _Life:
             case EventKind.INIT_ENDED:
                 self._process = event.outcome == "success"
                 inside = self._process and event.phase == "invoke"
-                self._turn(Doing.INVOKE if inside else self._waiting(), event.time_ms)
+                self._turn(Doing.INVOKE if inside else self._waiting(), event.time_ms, event)
             case EventKind.INVOKE_STARTED:
                 self._turn(Doing.INVOKE, event.time_ms)
                 self._invoked_ms = event.time_ms
@@ -139,8 +160,13 @@ class _Life:
                 self._turn(None, event.time_ms)
                 self.row.ended_ms = event.time_ms
 
-    def stop(self, end_ms: float) -> None:
-        self._turn(None, end_ms)
+    def until(self, end_ms: float) -> Row:
+        """The row up to now: what goes on lasts until `end_ms`."""
+        row = self.row
+        spans = list(row.spans)
+        if self._doing is not None and end_ms > self._since_ms:
+            spans.append(Span(self._doing, self._since_ms, end_ms))
+        return Row(row.function, row.environment, spans, list(row.errors_ms), row.ended_ms)
 
     def _invoke_ended(self, event: Event) -> None:
         # As long as the REPORT line says: the event itself comes once the log is written.
@@ -148,16 +174,17 @@ class _Life:
         if event.duration_ms is not None:
             end_ms = max(self._since_ms, min(end_ms, self._invoked_ms + event.duration_ms))
         self._process = self._process and event.error_type not in _PROCESS_LOST
-        self._turn(self._waiting(), end_ms)
+        self._turn(self._waiting(), end_ms, event)
         if event.outcome != "success":
             self.row.errors_ms.append(end_ms)
 
     def _waiting(self) -> Doing:
         return Doing.FROZEN if self._process else Doing.NO_PROCESS
 
-    def _turn(self, doing: Doing | None, time_ms: float) -> None:
-        if self._doing is not None and time_ms > self._since_ms:
-            self.row.spans.append(Span(self._doing, self._since_ms, time_ms))
+    def _turn(self, doing: Doing | None, time_ms: float, event: Event | None = None) -> None:
+        # An invocation is kept however short it was: it is a record to be looked at.
+        if self._doing is not None and (time_ms > self._since_ms or event is not None):
+            self.row.spans.append(Span(self._doing, self._since_ms, time_ms, event))
         self._doing, self._since_ms = doing, time_ms
 
 

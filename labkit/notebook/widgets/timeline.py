@@ -1,0 +1,117 @@
+"""The timeline of execution environments: the lab's signature picture, to be taken apart."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+import traitlets
+
+from labkit.core.events import Event
+from labkit.live.client import LabError
+from labkit.notebook.figures import environments_over_time
+from labkit.notebook.history import HistoryBuilder
+from labkit.notebook.widgets.base import STATIC, LabWidget
+from labkit.notebook.widgets.timeline_columns import columns
+from labkit.pricing.lambda_prices import first_tier_usd
+
+if TYPE_CHECKING:
+    from labkit.notebook.lab import Lab
+
+_SYNC_S: Final = 0.05
+_BYTES_PER_S: Final = 2_000_000
+"""A larger picture is sent less often, so that a slow connection keeps up."""
+_REGION, _ARCHITECTURE = "us-east-1", "x86_64"
+
+
+class Timeline(LabWidget):
+    """Execution environments over time: one row each, bars for init, invoke and frozen, marks for
+    throttles, errors and timeouts.
+
+    `source` is a lab, which is then followed live, or any events, such as a simulator's.
+    `function` leaves the environments of one function. The picture is made of the events alone;
+    the log lines of a record are read from the lab when it is opened.
+    """
+
+    _esm = STATIC / "timeline.js"
+    _css = STATIC / "timeline.css"
+
+    _data: dict[str, Any] = traitlets.Dict().tag(sync=True)  # see timeline_columns
+    _is_live = traitlets.Bool(False).tag(sync=True)
+    _prices = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, source: Lab | Iterable[Event], *, function: str | None = None) -> None:
+        self._function = function
+        self._lock = threading.Lock()
+        self._builder = HistoryBuilder(function)
+        self._events: list[Event] = []
+        self._synced_s = 0.0
+        self._later: threading.Timer | None = None
+        self._lab = source if hasattr(source, "follow") else None
+        self._add(source.events() if self._lab is not None else source)  # type: ignore[union-attr, arg-type]
+        super().__init__(
+            _data=columns(self._builder.history()),
+            _is_live=self._lab is not None,
+            _prices={
+                item: float(first_tier_usd(item, architecture=_ARCHITECTURE, region=_REGION))
+                for item in ("requests", "duration")
+            },
+        )
+        self.on_msg(self._asked)
+        self._cancel = self._lab.follow(self._take) if self._lab is not None else None
+
+    def close(self) -> None:
+        """Take the widget away, and follow the lab no longer."""
+        if getattr(self, "_cancel", None) is not None:
+            self._cancel()
+        super().close()
+
+    def _add(self, events: Iterable[Event]) -> bool:
+        last = self._events[-1].seq if self._events else -1
+        fresh = sorted((e for e in events if e.seq > last), key=lambda event: event.seq)
+        self._events += fresh
+        for event in fresh:
+            self._builder.take(event)
+        return bool(fresh)
+
+    def _take(self, events: list[Event]) -> None:
+        """New events of the lab, in the feed's thread."""
+        with self._lock:
+            if not self._add(events) or self._later is not None:
+                return
+            wait_s = self._synced_s - time.monotonic()
+            if wait_s > 0:
+                self._later = threading.Timer(wait_s, self._sync)
+                self._later.daemon = True
+                self._later.start()
+                return
+        self._sync()
+
+    def _sync(self) -> None:
+        with self._lock:
+            self._later = None
+            data = columns(self._builder.history())
+            size = sum(len(column) for column in data["bars"].values())
+            self._synced_s = time.monotonic() + max(_SYNC_S, size / _BYTES_PER_S)
+        self._data = data
+
+    def _asked(self, widget: object, content: dict[str, Any], buffers: object) -> None:
+        """The page wants the log lines of an invocation."""
+        if content.get("type") != "log" or self._lab is None:
+            return
+        try:
+            lines = list(self._lab.logs(content["function"], request_id=content["request_id"]))
+        except LabError as error:
+            lines = [str(error)]
+        self.send({"type": "log", "request_id": content["request_id"], "lines": lines})
+
+    def _text(self) -> str:
+        with self._lock:
+            return self._builder.history().summary()
+
+    def _still_png(self) -> bytes:
+        with self._lock:
+            events = list(self._events)
+        return environments_over_time(events, function=self._function).png
