@@ -22,6 +22,8 @@ def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     assert "serve" in text
     assert "doctor" in text
+    for command in ("grade", "run", "hand-out", "release"):
+        assert command in text
     with pytest.raises(SystemExit):
         main(["serve", "--help"])
     text = capsys.readouterr().out
@@ -44,6 +46,15 @@ def test_the_version() -> None:
         (["serve", "--port", "-1"], "--port"),
         (["serve", "--port", "x"], "--port: must be a whole number"),
         (["serve", "--seed", "1.5"], "--seed: must be a whole number"),
+        (["grade"], "HANDINS"),
+        (["grade", "x"], "--lab"),
+        (["grade", "x", "--lab", "1", "--jobs", "0"], "must be a whole number from 1 to 1000"),
+        (["grade", "x", "--lab", "1", "--timeout-s", "0"], "must be a number above 0"),
+        (["grade", "x", "--lab", "1", "--memory-mb", "much"], "must be a number above 0"),
+        (["grade", "x", "--lab", "1", "--memory-mb", "nan"], "must be a number above 0"),
+        (["run"], "NN"),
+        (["run", "1", "-p", "SEED"], "-p"),
+        (["hand-out", "1"], "--learners"),
     ],
 )
 def test_wrong_arguments_are_said(
@@ -71,3 +82,12 @@ def test_the_server_loads_moto_after_it_listens() -> None:
     code = "import sys, labkit.live.server; print('moto' in sys.modules, 'boto3' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert ran.stdout == "False False\n"
+
+
+def test_the_server_starts_without_the_teachers_tools() -> None:
+    code = (
+        "import sys, labkit.cli; labkit.cli._parser(); import labkit.live.server;"
+        "print({'pandas', 'papermill', 'nbformat', 'jupyter_client'} & set(sys.modules))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert ran.stdout == "set()\n"

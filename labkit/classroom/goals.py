@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import fields
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 from labkit.core.events import Event, EventKind
 
-_FIELDS: Final = frozenset(field.name for field in fields(Event))
+_FIELDS: Final = tuple(field.name for field in dataclasses.fields(Event))
 
 
+@dataclass(frozen=True, init=False)
 class Goal:
-    """Something that the lab's events show, such as `Goal("Cause a timeout", outcome="timeout")`.
+    """Something that a lab's events can show.
 
-    `fields` are what an event must have to count, `at_least` says how many are needed. Raises
-    TypeError for a field that events do not have, ValueError for an unknown kind.
+    Goal("Cause a timeout", kind="invoke_ended", outcome="timeout")
+
+    `text` is what learners read. An event counts if it has all the `fields` with these values,
+    named as in `Event`; `at_least` says how many events are needed. Raises TypeError for a field
+    that events do not have, ValueError for an unknown kind or for less than one event.
     """
 
+    text: str
+    at_least: int
+    fields: Mapping[str, Any]
+
     def __init__(self, text: str, *, at_least: int = 1, **fields: Any) -> None:
-        unknown = sorted(set(fields) - _FIELDS)
+        unknown = [name for name in fields if name not in _FIELDS]
         if unknown:
             raise TypeError(
-                f"events have no field {', '.join(unknown)}; they have {', '.join(sorted(_FIELDS))}"
+                f"events have no field {', '.join(unknown)}; their fields are {', '.join(_FIELDS)}"
             )
+        if at_least < 1:
+            raise ValueError(f"at_least is {at_least}: a goal takes at least one event")
         if "kind" in fields:
             fields["kind"] = EventKind(fields["kind"])
-        self.text, self.at_least, self.fields = text, at_least, fields
+        object.__setattr__(self, "text", text)
+        object.__setattr__(self, "at_least", at_least)
+        object.__setattr__(self, "fields", MappingProxyType(fields))
+
+    def __hash__(self) -> int:
+        return hash((self.text, self.at_least, *self.fields))
 
     def matches(self, event: Event) -> bool:
         """Tell whether an event counts."""
@@ -37,8 +54,5 @@ class Goal:
         return sum(map(self.matches, events))
 
     def reached(self, events: Iterable[Event]) -> bool:
-        """Tell whether so many of the events count as are needed."""
+        """Tell whether as many events count as are needed."""
         return self.count(events) >= self.at_least
-
-    def __repr__(self) -> str:
-        return f"Goal({self.text!r})"

@@ -12,54 +12,77 @@ from typing import Final
 from nbformat import NotebookNode
 
 from labkit.classroom import notebooks
-from labkit.classroom.notebooks import BEGIN_SOLUTION, END_SOLUTION, NotALab
+from labkit.classroom.notebooks import NotALab
 
-ANSWER: Final = "...  # your answer"
-CODE: Final = "...  # your code"
+BEGIN_SOLUTION: Final = "### BEGIN SOLUTION"
+END_SOLUTION: Final = "### END SOLUTION"
+_ANSWER: Final = "...  # your answer"
+_CODE: Final = "...  # your code"
+_RULE: Final = f"each solution stands between a line {BEGIN_SOLUTION!r} and a line {END_SOLUTION!r}"
+_ANSWERS_BY_CODE: Final = (ast.Return, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
-_BLOCK: Final = re.compile(
-    rf"^(?P<indent>[ \t]*){BEGIN_SOLUTION}[ \t]*\n(?P<solution>.*?)^[ \t]*{END_SOLUTION}[ \t]*$",
-    re.MULTILINE | re.DOTALL,
-)
+# What was meant as a mark: if it is not written as one, the solution would be handed out.
+_ALMOST_A_MARK: Final = re.compile(r"#\W*(?:begin|end)\W*solution", re.IGNORECASE)
+
+
+def marks(source: str) -> bool:
+    """Tell whether a cell holds the marks of a solution, or what looks like one."""
+    return _ALMOST_A_MARK.search(source) is not None
 
 
 def stub(source: str) -> str:
-    """Return an exercise cell with each solution replaced by a gap to fill.
+    """Return an exercise cell with each solution replaced by a gap to fill, at its own indent.
 
-    A solution that does nothing but assign names leaves `name = ...` for each, any other leaves
-    `...`. Raises NotALab if the marks do not pair up.
+    The gap is `name = ...` for each plain name that the solution assigns outside its loops and
+    branches; it is `...` if there is none, or if the solution defines or returns something.
+    Raises NotALab for a cell without a solution, and where marks do not pair up.
     """
-    stubbed = _BLOCK.sub(_gap, source)
-    if BEGIN_SOLUTION in stubbed or END_SOLUTION in stubbed:
-        raise NotALab(f"{BEGIN_SOLUTION!r} and {END_SOLUTION!r} do not pair up in:\n{source}")
-    if stubbed == source:
-        raise NotALab(f"an exercise cell has no {BEGIN_SOLUTION!r} … {END_SOLUTION!r}:\n{source}")
-    return stubbed
+    lines: list[str] = []
+    solution: list[str] | None = None
+    gaps = 0
+    for line in source.split("\n"):
+        mark = line.strip()
+        if mark == BEGIN_SOLUTION and solution is None:
+            solution, indent = [], line[: -len(line.lstrip())]
+        elif mark == END_SOLUTION and solution is not None:
+            lines += [indent + gap for gap in _gaps("\n".join(solution))]
+            solution, gaps = None, gaps + 1
+        elif marks(line):
+            raise NotALab(f"{mark!r} stands alone or is misspelt; {_RULE}")
+        elif solution is not None:
+            solution.append(line)
+        else:
+            lines.append(line)
+    if solution is not None:
+        raise NotALab(f"a solution has no end; {_RULE}")
+    if not gaps:
+        raise NotALab(f"an exercise has no solution; {_RULE}")
+    return "\n".join(lines)
 
 
-def _gap(block: re.Match[str]) -> str:
-    names = _assigned(textwrap.dedent(block["solution"]))
-    lines = [f"{name} = {ANSWER}" for name in names] or [CODE]
-    return "\n".join(block["indent"] + line for line in lines)
+def _gaps(solution: str) -> list[str]:
+    names = _assigned(textwrap.dedent(solution))
+    return [f"{name} = {_ANSWER}" for name in names] or [_CODE]
 
 
 def _assigned(solution: str) -> list[str]:
-    """The names that a block assigns, in order; none if it does anything else."""
+    """The plain names that a solution assigns, each once, in their order."""
     try:
         statements = ast.parse(solution).body
-    except SyntaxError:  # such as a `!aws …` line
+    except (SyntaxError, ValueError):  # such as a line `!aws …`
         return []
-    names: list[str] = []
+    names: dict[str, None] = {}
     for statement in statements:
-        if not isinstance(statement, ast.Assign):
-            return []
-        for target in statement.targets:
-            for node in ast.walk(target):
-                if isinstance(node, ast.Attribute | ast.Subscript):
-                    return []
-                if isinstance(node, ast.Name) and node.id not in names:
-                    names.append(node.id)
-    return names
+        if isinstance(statement, _ANSWERS_BY_CODE):
+            return []  # the names are only on the way to the answer
+        targets = statement.targets if isinstance(statement, ast.Assign) else []
+        if isinstance(statement, ast.AnnAssign):
+            targets = [statement.target]
+        for target in targets:
+            parts = target.elts if isinstance(target, ast.Tuple | ast.List) else [target]
+            names.update({part.id: None for part in parts if isinstance(part, ast.Name)})
+    names.pop("_", None)
+    return list(names)
 
 
 def release(solved: NotebookNode) -> NotebookNode:
@@ -68,25 +91,44 @@ def release(solved: NotebookNode) -> NotebookNode:
     Raises NotALab if the lab's form is broken.
     """
     copied = copy.deepcopy(solved)
-    for exercise in notebooks.exercises(copied):
-        cell = copied.cells[exercise.index]
-        cell.source = stub(cell.source)
-        cell.outputs, cell.execution_count = [], None
+    places = {exercise.index for exercise in notebooks.exercises(copied)}
+    for index, cell in enumerate(copied.cells):
+        if index in places:
+            try:
+                cell.source = stub(cell.source)
+            except NotALab as error:
+                raise NotALab(f"exercise {cell.id!r}: {error}") from None
+            cell.outputs, cell.execution_count = [], None
+        elif marks(cell.source):
+            raise NotALab(
+                f"cell {cell.id!r} holds the marks of a solution: only a code cell with the tag "
+                f"{notebooks.EXERCISE_TAG!r} may"
+            )
     return copied
 
 
 def release_all(folder: Path = notebooks.LABS_DIR, *, check: bool = False) -> list[str]:
-    """Write the learners' copies of all solved labs; return the names of those that changed.
+    """Write the learners' copies of all solved labs; return the names of what changed.
 
-    With `check` nothing is written. Raises NotALab if the form of a lab is broken.
+    The solved labs themselves are written as labs are stored, without what the last run left in
+    them (see `notebooks.clean`): "solutions/NAME" tells that. With `check` nothing is written.
+    Raises NotALab, naming the lab, if the form of one is broken; then nothing is written either.
     """
-    changed = []
-    for solved in notebooks.solved_labs(folder):
-        copied = folder / solved.name
-        text = notebooks.dumps(release(notebooks.read(solved)))
-        if copied.is_file() and copied.read_text(encoding="utf-8") == text:
-            continue
-        changed.append(solved.name)
-        if not check:
-            copied.write_text(text, encoding="utf-8")
+    wanted: dict[str, str] = {}
+    for path in notebooks.solved_labs(folder):
+        solved = notebooks.clean(notebooks.read(path))
+        try:
+            copied = release(solved)
+        except NotALab as error:
+            raise NotALab(f"{path.name}: {error}") from None
+        wanted[f"{notebooks.SOLUTIONS}/{path.name}"] = notebooks.dumps(solved)
+        wanted[path.name] = notebooks.dumps(copied)
+    changed = [name for name, text in wanted.items() if _stored(folder / name) != text.encode()]
+    if not check:
+        for name in changed:
+            (folder / name).write_bytes(wanted[name].encode())
     return changed
+
+
+def _stored(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None

@@ -1,22 +1,21 @@
-"""From code in a notebook or a folder to a function that can be invoked."""
+"""Deployment packages, and functions made of them."""
 
 from __future__ import annotations
 
 import ast
-import dis
-import inspect
 import io
-import textwrap
-import types
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from botocore.client import BaseClient
-
+from labkit.core.quotas import MIB, UNZIPPED_MAX_BYTES, ZIP_UPLOAD_MAX_BYTES
 from labkit.live.client import LabError
+from labkit.notebook.source import parsed
+
+if TYPE_CHECKING:  # it takes a while to load, which Lab.start() does while the server starts
+    from botocore.client import BaseClient
 
 FILE: Final = "app.py"
 HANDLER: Final = "app.handler"
@@ -28,8 +27,8 @@ _ZIP_DATE: Final = (1980, 1, 1, 0, 0, 0)  # the same code gives the same package
 _LEFT_OUT: Final = frozenset({"__pycache__", ".ipynb_checkpoints", ".git", ".venv"})
 _HANDLER_FILES: Final = ("app.py", "lambda_function.py", "main.py", "handler.py")
 _HANDLER_NAMES: Final = ("handler", "lambda_handler")
-_CONSTANTS: Final = (str, bytes, int, float, complex, bool, type(None))
-_WAY_OUT: Final = "Put it inside the function, or write the whole file with %%function."
+# boto3 looks once a second, which is longer than the lab takes.
+_LOOK_OFTEN: Final = {"Delay": 0.05, "MaxAttempts": 1200}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +60,8 @@ def deploy(
     """Create a function, or update code and configuration of the one with this name, and wait
     until it can be invoked.
 
-    `client` is boto3's of Lambda, `options` are further ones of its `create_function`. Raises
-    botocore's ClientError if AWS would refuse.
+    `client` is boto3's of Lambda, `options` are further ones of its `create_function`; an update
+    leaves as it is what they do not name. Raises botocore's ClientError if AWS would refuse.
     """
     configuration = {
         "FunctionName": function.name,
@@ -77,15 +76,35 @@ def deploy(
     try:
         client.create_function(**configuration, Code={"ZipFile": package})
     except client.exceptions.ResourceConflictException:
-        updated = client.get_waiter("function_updated_v2")
-        client.get_waiter("function_active_v2").wait(FunctionName=function.name)
-        client.update_function_configuration(**configuration)
-        updated.wait(FunctionName=function.name)
-        client.update_function_code(FunctionName=function.name, ZipFile=package)
-        updated.wait(FunctionName=function.name)
-    else:
-        client.get_waiter("function_active_v2").wait(FunctionName=function.name)
+        _update(client, package, configuration)
+    _wait(client, "function_active_v2", function.name)
     return function
+
+
+def _update(client: BaseClient, package: bytes, configuration: dict[str, Any]) -> None:
+    name = configuration["FunctionName"]
+    _wait(client, "function_active_v2", name)
+    _wait(client, "function_updated_v2", name)
+    client.update_function_configuration(
+        **_that_belong_to(client, "UpdateFunctionConfiguration", configuration)
+    )
+    _wait(client, "function_updated_v2", name)
+    updated = client.update_function_code(
+        **_that_belong_to(client, "UpdateFunctionCode", configuration), ZipFile=package
+    )
+    if "Tags" in configuration:
+        arn = f"{updated['FunctionArn'].partition(':function:')[0]}:function:{name}"
+        client.tag_resource(Resource=arn, Tags=configuration["Tags"])
+    _wait(client, "function_updated_v2", name)
+
+
+def _that_belong_to(client: BaseClient, operation: str, options: dict[str, Any]) -> dict[str, Any]:
+    members = client.meta.service_model.operation_model(operation).input_shape.members
+    return {name: value for name, value in options.items() if name in members}
+
+
+def _wait(client: BaseClient, waiter: str, name: str) -> None:
+    client.get_waiter(waiter).wait(FunctionName=name, WaiterConfig=_LOOK_OFTEN)
 
 
 def package_of_source(source: str) -> bytes:
@@ -96,7 +115,8 @@ def package_of_source(source: str) -> bytes:
 def package_of_folder(folder: Path) -> bytes:
     """Return a deployment package of a folder; the same files give the same bytes.
 
-    Raises LabError for a folder that is missing or empty.
+    Caches, checkpoints, `.git` and `.venv` stay out. Raises LabError for a folder that is missing,
+    empty, too large for a package, or not to be read.
     """
     if not folder.is_dir():
         raise LabError(f"There is no folder {str(folder)!r} to deploy.")
@@ -107,10 +127,28 @@ def package_of_folder(folder: Path) -> bytes:
     ]
     if not paths:
         raise LabError(f"The folder {str(folder)!r} is empty: it needs a file with a handler.")
-    return _zip(
-        (path.relative_to(folder).as_posix(), path.read_bytes(), bool(path.stat().st_mode & 0o100))
-        for path in paths
-    )
+    _check_size(folder, sum(path.stat().st_size for path in paths), UNZIPPED_MAX_BYTES, "files")
+    try:
+        package = _zip(
+            (path.relative_to(folder).as_posix(), path.read_bytes(), _is_program(path))
+            for path in paths
+        )
+    except OSError as error:
+        raise LabError(f"{error.filename!r} cannot be read: {error.strerror}.") from None
+    _check_size(folder, len(package), ZIP_UPLOAD_MAX_BYTES, "a zip file")
+    return package
+
+
+def _check_size(folder: Path, size: int, limit: int, what: str) -> None:
+    if size > limit:
+        raise LabError(
+            f"The folder {str(folder)!r} makes {size / MIB:,.1f} MB as {what}; Lambda takes "
+            f"{limit // MIB} MB. Leave out what the function does not need."
+        )
+
+
+def _is_program(path: Path) -> bool:
+    return bool(path.stat().st_mode & 0o100)
 
 
 def handler_of_folder(folder: Path) -> str:
@@ -123,7 +161,7 @@ def handler_of_folder(folder: Path) -> str:
         for file in _HANDLER_FILES
         if (folder / file).is_file()
         for name in _HANDLER_NAMES
-        if name in _functions_of((folder / file).read_text(encoding="utf-8"))
+        if name in _functions_of((folder / file).read_bytes())
     ]
     if len(found) == 1:
         return found[0]
@@ -133,116 +171,15 @@ def handler_of_folder(folder: Path) -> str:
     )
 
 
-def _functions_of(source: str) -> set[str]:
+def _functions_of(source: bytes) -> set[str]:
     try:
-        return {node.name for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)}
-    except SyntaxError:
+        body = parsed(source).body
+    except (SyntaxError, ValueError):
         return set()
+    return {node.name for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
 
 
-def source_of(handler: Callable[..., object]) -> str:
-    """Return a file that holds a function of the notebook and all that it refers to.
-
-    Modules become imports, functions come along, plain constants become assignments. Raises
-    LabError for anything else, naming it.
-    """
-    if not isinstance(handler, types.FunctionType) or handler.__name__ == "<lambda>":
-        raise LabError(
-            f"A handler is a function with a name (def handler(event, context): …) or a folder, "
-            f"not {handler!r}."
-        )
-    parts = _Parts()
-    parts.add_function(handler)
-    return parts.text()
-
-
-class _Parts:
-    """The parts of a file, each once and after what it needs."""
-
-    def __init__(self) -> None:
-        self._imports: dict[str, str] = {}
-        self._rest: dict[str, str] = {}
-
-    def text(self) -> str:
-        imports = "\n".join(sorted(self._imports.values()))
-        return "\n\n".join(filter(None, [imports, *self._rest.values()])) + "\n"
-
-    def add_function(self, function: types.FunctionType) -> None:
-        if function.__closure__:
-            raise LabError(
-                f"{function.__name__} uses variables of the function around it. {_WAY_OUT}"
-            )
-        try:
-            source = textwrap.dedent(inspect.getsource(function)).rstrip()
-        except (OSError, TypeError):
-            raise LabError(
-                f"The source of {function.__name__} is not to be found. {_WAY_OUT}"
-            ) from None
-        self._rest[function.__name__] = ""  # so that functions that call each other come to an end
-        for name in sorted(_names(function, source)):
-            if name != function.__name__ and name in function.__globals__:
-                self._add(name, function.__globals__[name], function.__name__)
-        del self._rest[function.__name__]
-        self._rest[function.__name__] = source
-
-    def _add(self, name: str, value: object, user: str) -> None:
-        if name in self._rest or name in self._imports:
-            return
-        if isinstance(value, types.ModuleType):
-            alias = "" if value.__name__ == name else f" as {name}"
-            self._imports[name] = f"import {value.__name__}{alias}"
-        elif _is_of_a_module(value):
-            alias = "" if value.__name__ == name else f" as {name}"  # type: ignore[attr-defined]
-            self._imports[name] = f"from {value.__module__} import {value.__name__}{alias}"  # type: ignore[attr-defined]
-        elif isinstance(value, types.FunctionType) and value.__name__ == name:
-            self.add_function(value)
-        elif _is_constant(value):
-            self._rest[name] = f"{name} = {value!r}"
-        else:
-            raise LabError(
-                f"{user} uses {name}, a {type(value).__name__} of the notebook. {_WAY_OUT}"
-            )
-
-
-def _names(function: types.FunctionType, source: str) -> set[str]:
-    """The global names that a function uses, when it runs and when it is defined."""
-    definition = ast.parse(source).body[0]
-    assert isinstance(definition, ast.FunctionDef | ast.AsyncFunctionDef)
-    around: list[ast.AST] = [*definition.decorator_list, definition.args]
-    around += [definition.returns] if definition.returns else []
-    names = {node.id for part in around for node in ast.walk(part) if isinstance(node, ast.Name)}
-    return names | set(_globals_of(function.__code__))
-
-
-def _globals_of(code: types.CodeType) -> Iterator[str]:
-    for instruction in dis.get_instructions(code):
-        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-            yield instruction.argval
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _globals_of(constant)
-
-
-def _is_of_a_module(value: object) -> bool:
-    """Whether it is a function or a class that can be imported, not one of the notebook."""
-    home = getattr(value, "__module__", None)
-    name = getattr(value, "__qualname__", "")
-    return (
-        isinstance(value, type | types.FunctionType | types.BuiltinFunctionType)
-        and home not in (None, "__main__")
-        and name.isidentifier()
-    )
-
-
-def _is_constant(value: object) -> bool:
-    if isinstance(value, dict):
-        return all(map(_is_constant, (*value, *value.values())))
-    if type(value) in (list, tuple, set):
-        return all(map(_is_constant, value))  # type: ignore[call-overload]
-    return type(value) in _CONSTANTS
-
-
-def _zip(files: Any) -> bytes:
+def _zip(files: Iterable[tuple[str, bytes, bool]]) -> bytes:
     package = io.BytesIO()
     with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content, is_program in files:

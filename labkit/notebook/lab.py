@@ -12,6 +12,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,10 +26,12 @@ from labkit.notebook import deploy as deployment
 from labkit.notebook import magics
 from labkit.notebook.deploy import Function
 from labkit.notebook.feed import follow
+from labkit.notebook.records import Events, Logs, read_logs
 from labkit.notebook.shell import Surroundings, aws_variables, write_aws_command
+from labkit.notebook.source import source_of
 
-if TYPE_CHECKING:  # they bring pandas, which Lab.start() does not need
-    from labkit.notebook.records import Events, Logs, Reports
+if TYPE_CHECKING:  # it brings pandas, which Lab.start() does not need
+    from labkit.notebook.reports import Reports
 
 _START_LIMIT_S: Final = 30.0
 _STOP_LIMIT_S: Final = 10.0
@@ -58,6 +61,7 @@ class Lab:
         self._surroundings = Surroundings()
         self._client: LabClient | None = None
         self._events: list[Event] = []
+        self._lock = threading.RLock()  # widgets ask from threads of their own
         self._aws_clients: dict[str, Any] = {}
         self._cancels: list[Callable[[], None]] = []
 
@@ -89,6 +93,8 @@ class Lab:
         for cancel in self._cancels:
             cancel()
         self._client = None
+        for client in self._aws_clients.values():
+            client.close()
         atexit.unregister(self.stop)
         if Lab._current is self:
             Lab._current = None
@@ -133,8 +139,8 @@ class Lab:
         is updated. `options` are further ones of boto3's `create_function`. Raises LabError for
         what cannot be deployed, botocore's ClientError for what AWS would refuse.
         """
-        if callable(handler):
-            source = deployment.source_of(handler)
+        if not isinstance(handler, str | Path):
+            source = source_of(handler)
             return self.deploy_source(
                 source,
                 name=name or handler.__name__,
@@ -175,31 +181,32 @@ class Lab:
         Those of one function, and with these fields, as in `events("hello", outcome="timeout")`.
         Raises TypeError for a field that events do not have.
         """
-        from labkit.notebook.records import Events
-
-        seen = self._events
-        seen += self._control.events(after=seen[-1].seq if seen else 0)
         if function is not None:
             fields["function"] = function
-        return Events(filter(Goal("", **fields).matches, seen))
+        wanted = Goal("", at_least=1, **fields)
+        with self._lock:
+            seen = self._events
+            seen += self._control.events(after=seen[-1].seq if seen else 0)
+            return Events(filter(wanted.matches, seen))
 
     def logs(self, function: str, request_id: str | None = None) -> Logs:
         """Return the log lines of a function, oldest first: all, or those of one invocation.
 
-        Raises LabError if there is no such function and no log of one.
+        The first characters of the request id are enough. Raises LabError if there is no such
+        function and no log of one.
         """
-        from labkit.notebook.records import read_logs
-
-        return read_logs(self._aws("logs"), self._aws("lambda"), function, request_id)
+        return read_logs(self.client("logs"), self.client("lambda"), function, request_id)
 
     def reports(self, function: str | None = None) -> Reports:
         """Return the REPORT lines of a function, or of all, as a pandas table, oldest first.
 
         Raises LabError if there is no such function and no log of one.
         """
-        from labkit.notebook.records import read_reports
+        from labkit.notebook.reports import read_report_lines, reports_of
 
-        return read_reports(self._aws("logs"), self._aws("lambda"), function)
+        # The events second: each invocation's is there before its REPORT line.
+        lines = read_report_lines(self.client("logs"), self.client("lambda"), function)
+        return reports_of(lines, self.events(kind="invoke_ended"), self.region)
 
     def follow(self, callback: Callable[[list[Event]], None]) -> Callable[[], None]:
         """Call back with all events so far, then with new ones as they happen, in a thread.
@@ -259,14 +266,17 @@ class Lab:
             raise LabError("This lab has been stopped; Lab.start() starts a new one.")
         return self._client
 
-    def _aws(self, service: str) -> Any:
-        """A client of boto3 for this lab, whichever lab the notebook's own clients use."""
+    def client(self, service: str) -> Any:
+        """Return a boto3 client of this lab, whatever the environment has been changed to since."""
         _ = self._control
         import boto3
 
-        if service not in self._aws_clients:
-            self._aws_clients[service] = boto3.client(service, endpoint_url=self.endpoint_url)
-        return self._aws_clients[service]
+        with self._lock:
+            if service not in self._aws_clients:
+                self._aws_clients[service] = boto3.client(
+                    service, endpoint_url=self.endpoint_url, **self._credentials
+                )
+            return self._aws_clients[service]
 
     def _deploy(
         self,
@@ -277,7 +287,7 @@ class Lab:
     ) -> Function:
         role_arn = options.pop("Role", self.role_arn)
         return deployment.deploy(
-            self._aws("lambda"),
+            self.client("lambda"),
             package,
             function,
             role_arn=role_arn,
@@ -287,6 +297,11 @@ class Lab:
 
     def _enter(self, ready: Mapping[str, str]) -> None:
         self.region, self.endpoint_url = ready["region"], ready["endpoint"]
+        self._credentials = {
+            "aws_access_key_id": ready["access_key_id"],
+            "aws_secret_access_key": ready["secret_access_key"],
+            "region_name": ready["region"],
+        }
         bin_dir = self._directory / "bin"
         write_aws_command(bin_dir, self.endpoint_url)
         self._surroundings.enter(aws_variables(ready, self._directory), bin_dir)

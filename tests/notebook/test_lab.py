@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import select
 import signal
 import socket
@@ -10,6 +11,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -99,6 +101,79 @@ def test_it_prints_the_same_in_every_run(lab: Lab) -> None:
     assert repr(lab) == "<Lab in us-east-1, account 123456789012, running>"
     lab.stop()
     assert repr(lab) == "<Lab in us-east-1, account 123456789012, stopped>"
+
+
+def test_clients_of_the_lab_are_its_own(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell may take a role or another Region, and the lab still reads its logs."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAOTHER")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "other")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "other")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    client = lab.client("sts")
+    assert client.meta.region_name == "us-east-1"
+    assert client.get_caller_identity()["Account"] == "123456789012"
+    assert lab.client("sts") is client
+
+
+def test_followers_hear_of_events_until_they_are_cancelled_or_the_lab_stops(lab: Lab) -> None:
+    heard: queue.Queue[list[EventKind]] = queue.Queue()
+    others = set(threading.enumerate())
+    cancel = lab.follow(lambda events: heard.put([event.kind for event in events]))
+    lab.follow(lambda events: None)
+    assert heard.get(timeout=20) == []
+    lab.deploy(handler)
+    lab.client("lambda").invoke(FunctionName="handler")["Payload"].read()
+    kinds: list[EventKind] = []
+    while EventKind.INVOKE_ENDED not in kinds:
+        kinds += heard.get(timeout=20)
+    assert kinds == [event.kind for event in lab.events()]
+    cancel()
+    cancel()
+    lab.stop()
+    for thread in set(threading.enumerate()) - others:
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def test_threads_that_read_events_at_once_see_each_once(lab: Lab) -> None:
+    lab.deploy(handler)
+    for _ in range(20):
+        lab.client("lambda").invoke(FunctionName="handler")["Payload"].read()
+    with ThreadPoolExecutor(8) as executor:
+        seen = [future.result() for future in [executor.submit(lab.events) for _ in range(16)]]
+    for events in seen:
+        assert [event.seq for event in events] == list(range(1, len(events) + 1))
+
+
+def handler(event: object, context: object) -> str:
+    return "ran"
+
+
+def test_after_stop_everything_says_so(lab: Lab) -> None:
+    lab.deploy(handler)
+    lab.stop()
+    for call in (
+        lambda: lab.deploy(handler),
+        lambda: lab.deploy_source("", name="f"),
+        lambda: lab.events(),
+        lambda: lab.logs("handler"),
+        lambda: lab.reports(),
+        lambda: lab.follow(print),
+        lambda: lab.client("lambda"),
+        lambda: lab.now,
+    ):
+        with pytest.raises(LabError, match=r"has been stopped; Lab.start\(\) starts a new one"):
+            call()
+
+
+def test_starting_a_lab_loads_nothing_that_only_tables_and_notebooks_need() -> None:
+    code = (
+        "import sys\nfrom labkit import Lab\nprint('botocore' in sys.modules)\n"
+        "with Lab.start() as lab:\n    lab.events()\n    print([m for m in ('IPython', 'pandas', 'matplotlib') if m in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert ran.stdout == "False\n[]\n", ran.stderr
 
 
 def test_stop_sets_everything_back(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import configparser
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
+from nbval_run import ROOT, nbval
 
-ROOT = Path(__file__).resolve().parents[2]
-SOLUTIONS = sorted((ROOT / "labs" / "solutions").glob("*.ipynb"))
-WITHOUT_EXERCISES = ["00_start_here.ipynb"]
-CODE_LINES_MAX = 15
+from labkit.classroom import nbval_plugin, notebooks, release
+
+LABS = ROOT / "labs"
+# A glob, not a list: a new lab is run from its first day.
+SOLVED = notebooks.solved_labs(LABS)
+PLAIN = ["--noconftest", *nbval_plugin.plain_arguments()]
 
 
 def names(paths: list[Path]) -> list[str]:
@@ -24,40 +24,37 @@ def names(paths: list[Path]) -> list[str]:
 
 
 def code_cells(path: Path) -> list[Any]:
-    notebook = nbformat.read(path, as_version=4)
-    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+    return [cell for cell in notebooks.read(path).cells if cell.cell_type == "code"]
 
 
-def nbval(paths: list[Path], folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
-    command += ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=60"]
-    command += ["--nbval-sanitize-with", str(ROOT / "labs" / "nbval.cfg")]
-    command += ["-o", "addopts=", "-o", "filterwarnings="]
-    environment = os.environ | {
-        "IPYTHONDIR": str(folder / "ipython"),
-        "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
-        "PY_COLORS": "0",
-    }
-    return subprocess.run(
-        [*command, *map(str, paths)],
-        cwd=ROOT,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+def checks(path: Path) -> list[str]:
+    return [exercise.check_id for exercise in notebooks.exercises(notebooks.read(path))]
 
 
 def test_there_are_labs() -> None:
-    assert SOLUTIONS
+    assert SOLVED
+    assert names(SOLVED) == names(sorted((LABS / "solutions").glob("*.ipynb")))
 
 
-@pytest.mark.parametrize("time", ["first", "second"])
-def test_every_lab_shows_what_is_stored(time: str, tmp_path: Path) -> None:
-    done = nbval(SOLUTIONS, tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_what_learners_open_is_made_of_the_solved_labs() -> None:
+    """If not: `labkit release`."""
+    assert release.release_all(LABS, check=True) == []
+    assert names(sorted(LABS.glob("*.ipynb"))) == names(SOLVED)
+
+
+@pytest.mark.parametrize("arguments", [PLAIN, []], ids=["plain nbval", "as the README says"])
+def test_every_solved_lab_shows_what_is_stored(arguments: list[str], tmp_path: Path) -> None:
+    run = nbval(LABS, SOLVED, *arguments, house_options=not arguments, private=tmp_path)
+    assert run.failed == {path.name: [] for path in SOLVED}, run.output
+    assert run.status == 0, run.output
+
+
+def test_every_learner_s_copy_is_red_on_its_unsolved_checks_alone(tmp_path: Path) -> None:
+    # A lab without exercises is its own solution, which the test above has run.
+    expected = {path.name: checks(path) for path in SOLVED if checks(path)}
+    if expected:
+        run = nbval(LABS, [LABS / name for name in expected], private=tmp_path)
+        assert run.failed == expected, run.output
 
 
 def test_a_changed_output_is_noticed(tmp_path: Path) -> None:
@@ -66,38 +63,12 @@ def test_a_changed_output_is_noticed(tmp_path: Path) -> None:
     cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text="old\n")]
     notebook.cells = [cell]
     path = tmp_path / "changed.ipynb"
-    nbformat.write(notebook, path)
-    assert nbval([path], tmp_path).returncode == 1
+    notebooks.write(notebook, path)
+    run = nbval(tmp_path, [path], *PLAIN, house_options=False, private=tmp_path)
+    assert run.failed == {path.name: ["Cell 0"]}
 
 
-@pytest.mark.parametrize("name", WITHOUT_EXERCISES)
-def test_a_lab_without_exercises_is_its_solution(name: str) -> None:
-    assert (ROOT / "labs" / name).read_bytes() == (ROOT / "labs" / "solutions" / name).read_bytes()
-
-
-def test_every_lab_has_its_solution() -> None:
-    assert names(sorted((ROOT / "labs").glob("*.ipynb"))) == names(SOLUTIONS)
-
-
-@pytest.mark.parametrize("path", SOLUTIONS, ids=names(SOLUTIONS))
-def test_labs_import_from_labkit_boto3_and_the_standard_library(path: Path) -> None:
-    imported = {
-        match[1]
-        for cell in code_cells(path)
-        for match in re.finditer(r"^(?:import|from) ([\w.]+)", _without_strings(cell.source), re.M)
-    }
-    foreign = {name for name in imported if name.partition(".")[0] not in sys.stdlib_module_names}
-    assert foreign <= {"boto3", "labkit"}
-
-
-@pytest.mark.parametrize("path", SOLUTIONS, ids=names(SOLUTIONS))
-def test_cells_are_short(path: Path) -> None:
-    for cell in code_cells(path):
-        assert len(cell.source.splitlines()) <= CODE_LINES_MAX, cell.source
-        assert "import *" not in cell.source
-
-
-@pytest.mark.parametrize("path", SOLUTIONS, ids=names(SOLUTIONS))
+@pytest.mark.parametrize("path", SOLVED, ids=names(SOLVED))
 def test_every_picture_comes_with_one_line_of_text(path: Path) -> None:
     bundles = [
         output["data"]
@@ -111,12 +82,17 @@ def test_every_picture_comes_with_one_line_of_text(path: Path) -> None:
         assert "0x" not in bundle["text/plain"]
 
 
+def test_no_lab_imports_everything_by_a_star() -> None:
+    for path in SOLVED:
+        assert [cell.id for cell in code_cells(path) if "import *" in cell.source] == []
+
+
 def test_every_sanitising_rule_is_needed() -> None:
     rules = configparser.RawConfigParser()
-    rules.read(ROOT / "labs" / "nbval.cfg")
+    rules.read(LABS / "nbval.cfg")
     shown = "\n".join(
         str(output.get("text") or output.get("data"))
-        for path in SOLUTIONS
+        for path in SOLVED
         for cell in code_cells(path)
         for output in cell.outputs
     )
@@ -124,8 +100,3 @@ def test_every_sanitising_rule_is_needed() -> None:
         section for section in rules.sections() if not re.search(rules[section]["regex"], shown)
     ]
     assert unused == []
-
-
-def _without_strings(source: str) -> str:
-    """Without the handlers, which are strings in a cell and run elsewhere."""
-    return re.sub(r'("""|\'\'\').*?\1', "", source, flags=re.S)

@@ -7,9 +7,10 @@ its own process: this one makes a result honest, the namespaces around it keep f
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from labkit.classroom.grading.places import Places, is_below
@@ -26,33 +27,37 @@ _COMMANDS: Final = {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn"
 
 def install(places: Places, tell: Callable[[str], None]) -> None:
     """Refuse and `tell` each path of the teacher's from now on. It cannot be taken away again."""
+    # Python lists these when it imports; a checkout's folder is one of them.
+    listed = {os.path.realpath(entry) for entry in sys.path if entry}
 
     def hook(event: str, arguments: tuple[object, ...]) -> None:
         count = _PATHS.get(event)
         if count is not None:
             for path in arguments[:count]:
                 if isinstance(path, str | bytes | os.PathLike):
-                    _check(os.fsdecode(path))
+                    check(os.fsdecode(path), listed if event == "os.listdir" else ())
         elif event in _COMMANDS:
-            _check_words(repr(arguments[:2]))
+            check_words(repr(arguments[:2]))
 
-    def _check(path: str) -> None:
+    def refuse(path: str) -> None:
+        tell(path)
+        raise PermissionError(errno.EACCES, "A hand-in may not read the teacher's files", path)
+
+    def check(path: str, allowed: Collection[str]) -> None:
         try:
             real = os.path.realpath(path)
         except (OSError, ValueError):
             return
-        if places.hides(real):
-            tell(path)
-            raise PermissionError(f"A hand-in may not read {path}")
+        if places.hides(real) and real not in allowed:
+            refuse(path)
 
-    def _check_words(words: str) -> None:
+    def check_words(words: str) -> None:
         for folder in places.hidden:
             start = words.find(folder)
             while start >= 0:
                 path = _path_at(words, start)
                 if is_below(path, folder) and places.hides(os.path.realpath(path)):
-                    tell(path)
-                    raise PermissionError(f"A hand-in may not read {path}")
+                    refuse(path)
                 start = words.find(folder, start + 1)
 
     sys.addaudithook(hook)

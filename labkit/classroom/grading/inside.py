@@ -1,6 +1,6 @@
 """The program that becomes a hand-in's kernel: `python -P -m … PLAN`, PLAN as JSON.
 
-It reports on the descriptor `report_fd`, one JSON line each: `{"ready": sealed}` when the kernel is
+It reports to the file `report_file`, one JSON line each: `{"ready": sealed}` when the kernel is
 about to start, `{"failed": why}` when it could not be sealed, `{"tried": path}` later.
 """
 
@@ -22,23 +22,25 @@ _FILE_MB_MAX = 256
 
 def main(plan: dict[str, Any]) -> None:
     """Set the process up and run the kernel in it."""
-    report_fd: int = plan["report_fd"]
-    os.set_inheritable(report_fd, False)
 
     def report(**message: object) -> None:
-        os.write(report_fd, json.dumps(message).encode() + b"\n")
+        # Opened each time, as children that close all descriptors report as well.
+        fd = os.open(plan["report_file"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        os.write(fd, json.dumps(message).encode() + b"\n")
+        os.close(fd)
 
     places = Places(tuple(plan["hidden"]), tuple(plan["needed"]))
-    if seal.is_linux():
-        seal.end_with_parent(signal.SIGKILL)
-    if plan["sealed"]:
-        try:
+    try:
+        if plan["sealed"]:
             seal.build(places, [plan["run_dir"]])
+        if seal.is_linux():  # only now: new credentials take this away
+            seal.end_with_parent(signal.SIGKILL)
+        if plan["sealed"]:
             _in_child(finish=True)
-        except OSError as error:
-            report(failed=str(error))
-            return
-        _in_child(finish=False)
+            _in_child(finish=False)
+    except OSError as error:
+        report(failed=str(error))
+        return
     os.chdir(plan["work_dir"])
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     limit = _FILE_MB_MAX * 1_000_000

@@ -10,8 +10,11 @@ import sysconfig
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-_LABKIT_DIR = Path(__file__).resolve().parents[2]
+INTERPRETERS: Final = (".pyenv/versions", ".local/share/uv/python")
+"""Where in a home other versions of Python lie: labs run functions on them."""
+_LABKIT_DIR: Final = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +44,20 @@ def teachers_places(handed: Iterable[str], run_dir: Path) -> Places:
     `run_dir` is the hand-in's own.
     """
     checkout = _LABKIT_DIR.parent
-    own = (checkout / "labs" / "solutions", checkout / "tests")
-    hidden = {os.path.realpath(path) for path in (*handed, Path.home(), *own)}
+    own = (Path.home(), checkout / "labs" / "solutions", checkout / "tests")
+    hidden = {os.path.realpath(path) for path in (*handed, *map(str, own))}
     wanted = (*needed_paths(), str(run_dir))
     needed = {way(path) for path in wanted for way in (os.path.abspath, os.path.realpath)}
     return Places(tuple(sorted(hidden - {"/"})), tuple(sorted(needed - {"/"})))
+
+
+def import_path() -> dict[str, str]:
+    """The variable with which a new Python finds this very labkit, installed or a checkout."""
+    root = str(_LABKIT_DIR.parent)
+    entries = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    if root not in (*entries, sysconfig.get_path("purelib"), sysconfig.get_path("platlib")):
+        entries.insert(0, root)
+    return {"PYTHONPATH": os.pathsep.join(entries)} if entries else {}
 
 
 def needed_paths() -> Iterator[str]:
@@ -54,6 +66,7 @@ def needed_paths() -> Iterator[str]:
     yield str(_LABKIT_DIR.parent / "data")
     yield from (sys.prefix, sys.base_prefix, sys.exec_prefix, site.getuserbase() + "/lib")
     yield from sysconfig.get_paths().values()
+    yield from (str(Path.home() / folder) for folder in INTERPRETERS)
     yield from _links(sys.executable)
     # The folder that holds a checkout's labkit is on the path too; it holds much else.
     yield from (entry for entry in sys.path if entry and Path(entry) != _LABKIT_DIR.parent)

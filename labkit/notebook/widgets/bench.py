@@ -129,7 +129,7 @@ class InvokeBench(LabWidget):
             "headline": f"{_OUTCOMES[measurement.outcome]} with {setting}.",
             "caller": f" The caller got {caller_sees(measurement)}, payload ",
             "facts": facts(measurement),
-            "summary": f"{setting}: {summary(measurement)}",
+            "summary": f"{setting}, {summary(measurement)}",
         }
 
     @traitlets.observe("pins")

@@ -39,7 +39,7 @@ class Goals(LabWidget):
             counts=[goal.count(lab.events()) for goal in goals],
         )
         self._followed = [0] * len(goals)
-        self._cancel: Callable[[], None] = _nothing
+        self._cancel: Callable[[], None] = _follows_nothing
         if not self.all_reached:
             self._cancel = lab.follow(self._take)
 
@@ -55,7 +55,7 @@ class Goals(LabWidget):
 
     def close(self) -> None:
         """Take the checklist away, and follow the lab no longer."""
-        self._cancel()
+        getattr(self, "_cancel", _follows_nothing)()  # it is closed, too, if it was never finished
         super().close()
 
     def _take(self, events: list[Event]) -> None:
@@ -86,8 +86,10 @@ def goals(lab: Lab, *goals: Goal) -> Goals:
     Events from before count, too. Raises ValueError without a goal, LabError if the lab has
     stopped.
     """
+    if not goals:
+        raise ValueError("a checklist takes a goal, as in goals(lab, Goal('Cause a timeout', …))")
     return Goals(lab, goals)
 
 
-def _nothing() -> None:
-    pass
+def _follows_nothing() -> None:
+    """Stand in for what ends following the lab."""

@@ -38,7 +38,7 @@ class Timeline(LabWidget):
     _esm = STATIC / "timeline.js"
     _css = STATIC / "timeline.css"
 
-    _data: dict[str, Any] = traitlets.Dict().tag(sync=True)  # see timeline_columns
+    _data = traitlets.Dict().tag(sync=True)  # see timeline_columns
     _is_live = traitlets.Bool(False).tag(sync=True)
     _prices = traitlets.Dict().tag(sync=True)
 
@@ -49,8 +49,13 @@ class Timeline(LabWidget):
         self._events: list[Event] = []
         self._synced_s = 0.0
         self._later: threading.Timer | None = None
-        self._lab = source if hasattr(source, "follow") else None
-        self._add(source.events() if self._lab is not None else source)  # type: ignore[union-attr, arg-type]
+        self._lab: Lab | None = None
+        events: Iterable[Event]
+        if isinstance(source, Iterable):
+            events = source
+        else:
+            self._lab, events = source, source.events()
+        self._add(events)
         super().__init__(
             _data=columns(self._builder.history()),
             _is_live=self._lab is not None,
@@ -60,11 +65,11 @@ class Timeline(LabWidget):
             },
         )
         self.on_msg(self._asked)
-        self._cancel = self._lab.follow(self._take) if self._lab is not None else None
+        self._cancel = self._lab.follow(self._take) if self._lab is not None else _nothing
 
     def close(self) -> None:
         """Take the widget away, and follow the lab no longer."""
-        if getattr(self, "_cancel", None) is not None:
+        if hasattr(self, "_cancel"):
             self._cancel()
         super().close()
 
@@ -111,7 +116,11 @@ class Timeline(LabWidget):
         with self._lock:
             return self._builder.history().summary()
 
-    def _still_png(self) -> bytes:
+    def _still_png(self) -> bytes | None:
         with self._lock:
             events = list(self._events)
-        return environments_over_time(events, function=self._function).png
+        return environments_over_time(events, function=self._function).png if events else None
+
+
+def _nothing() -> None:
+    """Ends what was never begun."""

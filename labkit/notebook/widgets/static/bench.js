@@ -4,7 +4,7 @@
 
 const KNOBS = {
   memory_mb: { label: "Memory", unit: "MB", stops: [128, 256, 512, 1024, 1769, 3008, 5120, 10240] },
-  timeout_s: { label: "Timeout", unit: "s", stops: [1, 2, 3, 5, 8, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 900] },
+  timeout_s: { label: "Timeout", unit: "s", stops: [1, 2, 3, 5, 10, 15, 20, 30, 60, 90, 120, 180, 300, 600, 900] },
 };
 const MEMORY_MB = [128, 10240];
 const TIMEOUT_S = [1, 900];
@@ -27,6 +27,7 @@ const clamp = (value, [low, high]) => Math.min(Math.max(value, low), high);
 const number = (value) => value.toLocaleString("en-US");
 const rounded = (value, digits) =>
   Number(value.toPrecision(digits)).toLocaleString("en-US", { maximumFractionDigits: 12 });
+const inMs = (ms) => `${ms < 1000 ? rounded(ms, 3) : number(Math.round(ms))} ms`;
 
 function element(tag, attributes = {}, ...children) {
   const node = SVG_TAGS.includes(tag) ? document.createElementNS(SVG, tag) : document.createElement(tag);
@@ -64,7 +65,7 @@ function makeKnob({ label, unit, stops }, onChange) {
 
 // Where memory and time lie, both logarithmic.
 function makeScale(width, times) {
-  const [low, high] = [Math.log(Math.min(...times) / 2), Math.log(Math.max(...times) * 1.7)];
+  const [low, high] = [Math.log(Math.min(...times) / 1.8), Math.log(Math.max(...times) * 1.7)];
   const [from, to] = [Math.log(MEMORY_MB[0] / 1.15), Math.log(MEMORY_MB[1] * 1.1)];
   return {
     width,
@@ -127,16 +128,14 @@ function curve(scale, theory) {
   return element("path", { d: `M${points.join("L")}`, class: "labkit-bench-theory" });
 }
 
-// What the theory says for the memory that the knob shows, before anything runs with it.
+// The memory that the knob shows and, before anything runs with it, what the theory says of it.
 function forecast(scale, memoryMb, time, words) {
-  const [x, y] = [scale.x(memoryMb), scale.y(time)];
-  const isLeft = x > LEFT + 140;
-  const below = Math.min(y + 20, FLOOR - 6);
-  return [
-    line(x, FLOOR, x, y, "setting"),
-    mark("theory", x, y, false),
-    isLeft ? text(x - 8, below, words, "end", "label") : text(x + 11, y - 8, words, "start", "label"),
-  ];
+  const x = scale.x(memoryMb);
+  const isLeft = x > LEFT + 108;
+  const said = time === null ? "this setting" : `theory: ${words}`;
+  const label = text(x + (isLeft ? -6 : 6), FLOOR - 7, said, isLeft ? "end" : "start", "label");
+  if (time === null) return [line(x, FLOOR, x, FLOOR - 22, "setting"), label];
+  return [line(x, FLOOR, x, scale.y(time), "setting"), mark("theory", x, scale.y(time), false), label];
 }
 
 // Measurements, the last one with its duration, pinned ones with their letter.
@@ -172,7 +171,7 @@ function limit(scale, timeoutS, isKnob) {
   return [
     element("rect", over),
     line(LEFT, y, scale.right, y, "limit"),
-    text(LEFT + 8, y < TOP + 22 ? y + 15 : y - 7, words, "start", "label"),
+    text(scale.right - 4, y < TOP + 24 ? y + 16 : y - 7, words, "end", "label"),
     ...(isKnob ? [element("rect", grip)] : []),
   ];
 }
@@ -211,10 +210,10 @@ const PAGE = `
   <div class="labkit-bench-knobs"><button type="button" class="labkit-bench-invoke">Invoke</button></div>
   <p class="labkit-bench-error" role="alert"></p>
   <p class="labkit-bench-status" aria-live="polite"></p>
-  <dl class="labkit-bench-facts"></dl>
+  <div class="labkit-bench-facts" role="list"></div>
   <div class="labkit-bench-stage">
-    <svg role="group" aria-label="Duration against memory" height="${HEIGHT}">
-      <g class="labkit-bench-drawn"></g><g class="labkit-bench-timeout"></g>
+    <svg height="${HEIGHT}">
+      <g class="labkit-bench-drawn" role="img"></g><g class="labkit-bench-timeout"></g>
     </svg>
   </div>
   <div class="labkit-bench-legend"></div>
@@ -246,6 +245,14 @@ function render({ model, el }) {
   const known = { ...chosen };
   let [isAsked, isGone, isDragging, began, scale] = [false, false, false, 0, null];
 
+  const knobs = model.get("knobs").map((key) => [key, makeKnob(KNOBS[key], (value) => turn(key, value))]);
+  button.before(...knobs.map(([, knob]) => knob.node));
+  if (has("timeout_s")) {
+    const about = { tabindex: 0, role: "slider", "aria-label": "Timeout in s, the line in the picture" };
+    const range = { "aria-valuemin": TIMEOUT_S[0], "aria-valuemax": TIMEOUT_S[1] };
+    for (const [key, value] of Object.entries({ ...about, ...range })) handle.setAttribute(key, value);
+  }
+
   function paintPicture() {
     const all = results();
     const isKnob = has("timeout_s");
@@ -262,14 +269,17 @@ function render({ model, el }) {
     // Under the hand that drags, the axis keeps still.
     if (!isDragging || scale.width !== width) scale = makeScale(width, times);
     stage.firstElementChild.setAttribute("width", width);
-    const time = theory(clamp(chosen.memory_mb, MEMORY_MB));
-    const said = isRelative ? `${rounded(time, 3)}×` : time < limitMs ? `${rounded(time, 3)} ms` : "over the timeout";
+    const time = hasTheory ? theory(clamp(chosen.memory_mb, MEMORY_MB)) : null;
+    const said = isRelative ? `${rounded(time, 3)}×` : time > limitMs ? "over the timeout" : inMs(time ?? 0);
     part("drawn").replaceChildren(
       ...axes(scale, isRelative, model.get("_full_core_mb")),
       ...ghosts(scale, all.at(-2), isKnob ? chosen.timeout_s : null),
-      ...(hasTheory ? [curve(scale, theory), ...forecast(scale, chosen.memory_mb, time, `theory: ${said}`)] : []),
+      ...(hasTheory ? [curve(scale, theory)] : []),
+      ...forecast(scale, chosen.memory_mb, time, said),
       ...measured(scale, all, model.get("pins")),
     );
+    const words = all.slice(-5).map((result) => result.summary);
+    part("drawn").setAttribute("aria-label", `Duration against memory. ${words.join("; ") || "Nothing measured yet"}`);
     const isSeen = isKnob || (!isRelative && limitMs < scale.high);
     handle.replaceChildren(...(isSeen ? limit(scale, chosen.timeout_s, isKnob) : []));
     handle.setAttribute("aria-valuenow", chosen.timeout_s);
@@ -279,18 +289,23 @@ function render({ model, el }) {
 
   function paintWords() {
     const last = results().at(-1);
-    const others = Object.entries(KNOBS).filter(([key]) => !has(key));
-    const fixed = others.map(([key, { label, unit }]) => `${label.toLowerCase()} ${number(model.get(key))} ${unit}, fixed`);
-    part("head").replaceChildren(element("b", {}, name), ...fixed.map((words) => element("span", {}, words)));
-    const facts = (last ? last.facts : []).map(([what, value]) => [element("dt", {}, what), element("dd", {}, value)]);
-    part("facts").replaceChildren(...facts.map((pair) => element("div", {}, ...pair)));
+    const fixed = Object.entries(KNOBS).filter(([key]) => !has(key));
+    const sizes = fixed.map(([key, { label, unit }]) => `${label} ${number(model.get(key))} ${unit} (fixed)`);
+    part("head").replaceChildren(element("b", {}, name), ...sizes.map((words) => element("span", {}, words)));
+    const fact = ([what, value]) =>
+      element("div", { role: "listitem" }, element("span", {}, `${what} `), element("b", {}, value));
+    part("facts").replaceChildren(...(last ? last.facts : []).map(fact));
     part("error").textContent = model.get("error");
     part("pinned").textContent = model.get("comparison");
     for (const pin of root.querySelectorAll("[data-pin]")) pin.disabled = !last;
-    if (state() === "gone") part("status").textContent = "No kernel: run the notebook's cells again to use the bench.";
-    else if (state() === "busy") part("status").textContent = model.get("busy") ? "Running …" : "Waiting for the kernel …";
-    else if (last) part("status").replaceChildren(element("b", {}, last.headline), last.caller, element("code", {}, last.payload));
-    else part("status").textContent = "Nothing invoked yet.";
+    const status = {
+      gone: ["No kernel: run the notebook's cells again to use the bench."],
+      busy: [model.get("busy") ? "Running …" : "Waiting for the kernel …"],
+      ready: last
+        ? [element("b", {}, last.headline), last.caller, element("code", {}, last.payload)]
+        : ["Nothing invoked yet: turn the knob, then press Invoke."],
+    };
+    part("status").replaceChildren(...status[state()]);
   }
 
   // While the function runs, the button shows for how long.
@@ -326,6 +341,8 @@ function render({ model, el }) {
     if (!isAsked && model.get("busy")) began = performance.now();
     isAsked = false;
     paint();
+    // A button that is disabled loses the focus; who pressed it by keyboard gets it back.
+    if (state() === "ready" && document.activeElement === document.body) button.focus({ preventScroll: true });
   }
   function drag(event) {
     if (!isDragging) return;
