@@ -14,6 +14,8 @@ Value = str | int | float
 
 _EXACT_FROM: Final = 1_000
 """Numbers from here on are written without decimals."""
+_SYMBOL_MAX: Final = 3
+"""Units that are longer than "ms" or "min" are words, which have a singular."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,12 @@ class Question:
         return f"Predict: {self.text}{dash} {choice}"
 
     def said(self, value: Value) -> str:
-        """Return a value as it is written: "1,769 MB", "14 times", "yes"."""
-        return f"{_plain(value)} {self.unit}" if self.unit and _is_number(value) else _plain(value)
+        """Return a value as it is written: "1,769 MB", "14 times", "1 time", "yes"."""
+        if not self.unit or not _is_number(value):
+            return _plain(value)
+        is_word = len(self.unit) > _SYMBOL_MAX and self.unit.islower()
+        unit = self.unit.removesuffix("s") if is_word and value == 1 else self.unit
+        return f"{_plain(value)} {unit}"
 
     def bet(self, value: object) -> Value | None:
         """Return a bet in its plain form; None and `...` are no bet yet.

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as MatplotlibFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.path import Path
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
 from labkit.core.cpu import FULL_CORE_MB, cpu_share
@@ -22,6 +23,17 @@ MEMORY_MB: Final = (128, 256, 512, 1024, 2048, 4096, 8192)
 MEMORY_MAX_MB: Final = 10_240
 
 _SIZE_IN: Final = (7.2, 3.5)
+_BAR_OVER_TRIANGLE: Final = Path(
+    [(-6, -6), (6, -6), (0, 6), (-6, -6), (-7, 9), (7, 9), (7, 11), (-7, 11), (-7, 9)],
+    [
+        Path.MOVETO,
+        *[Path.LINETO] * 2,
+        Path.CLOSEPOLY,
+        Path.MOVETO,
+        *[Path.LINETO] * 3,
+        Path.CLOSEPOLY,
+    ],
+)
 _MARKS: Final[dict[str, dict[str, Any]]] = {
     SUCCESS: {"marker": "x", "markersize": 8, "markeredgewidth": 2.4, "color": palette.INVOKE},
     ERROR: {
@@ -31,9 +43,9 @@ _MARKS: Final[dict[str, dict[str, Any]]] = {
         "markeredgecolor": palette.INK,
     },
     TIMEOUT: {
-        "marker": "^",
-        "markersize": 9,
-        "markerfacecolor": palette.PAPER,
+        "marker": _BAR_OVER_TRIANGLE,
+        "markersize": 18,
+        "markerfacecolor": palette.ERROR,
         "markeredgecolor": palette.INK,
     },
 }
@@ -129,12 +141,12 @@ def _draw_measurements(axes: Axes, measurements: Sequence[Measurement]) -> None:
                 **style,
                 linestyle="none",
                 label=_WORDS[outcome],
-                gid=outcome,
+                gid=_WORDS[outcome],
                 zorder=4,
             )
     cold = [each for each in measurements if each.init_ms is not None]
     if cold:
-        axes.plot(*_places(cold), **_RING, label="cold start", gid="cold", zorder=3)
+        axes.plot(*_places(cold), **_RING, label="cold start", gid="cold start", zorder=3)
 
 
 def _places(measurements: Sequence[Measurement]) -> tuple[list[int], list[float]]:

@@ -33,6 +33,12 @@ _BAR_HEIGHT: Final = 0.56
 
 _STYLES: Final[dict[Doing, dict[str, Any]]] = {
     Doing.FROZEN: {"facecolor": palette.FROZEN, "zorder": 2},
+    Doing.PROVISIONED: {
+        "facecolor": palette.FROZEN,
+        "edgecolor": palette.FAINT,
+        "linewidth": 1.0,
+        "zorder": 2,
+    },
     Doing.NO_PROCESS: {
         "facecolor": palette.PAPER,
         "edgecolor": palette.FAINT,
@@ -54,6 +60,7 @@ _WORDS: Final = {
     Doing.INIT: "init",
     Doing.INVOKE: "invoke",
     Doing.FROZEN: "frozen",
+    Doing.PROVISIONED: "provisioned",
     Doing.NO_PROCESS: "process gone",
 }
 _ERROR: Final[dict[str, Any]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from labkit.core import payloads
 from labkit.core.events import Event, EventKind
@@ -20,12 +21,18 @@ _PROCESS_LOST = frozenset(
 )
 
 
+PROVISIONED_REASON: Final = "provisioned-concurrency"
+"""The `reason` of an `init_started` that no invocation asked for: AWS's own initialization type."""
+
+
 class Doing(StrEnum):
     """What an environment does in a span of time."""
 
     INIT = "init"
     INVOKE = "invoke"
     FROZEN = "frozen"
+    PROVISIONED = "provisioned"
+    """Frozen as well, but kept ready: the environment was ordered as provisioned concurrency."""
     NO_PROCESS = "no process"
     """After a timeout, a crash or a failed init: the environment and its /tmp are still there."""
 
@@ -38,7 +45,7 @@ class Span:
     start_ms: float
     end_ms: float
     event: Event | None = field(default=None, compare=False, repr=False)
-    """What ended it: the record of an init or an invocation; None if it goes on."""
+    """What ended it: the record of an init or an invocation; None if nothing was recorded."""
 
 
 @dataclass(slots=True)
@@ -50,8 +57,13 @@ class Row:
     spans: list[Span] = field(default_factory=list)
     errors_ms: list[float] = field(default_factory=list)
     """When invocations failed."""
-    ended_ms: float | None = None
-    """When the environment ended, None if it is still there."""
+    ended: Event | None = None
+    """The end of the environment, None if it is still there."""
+
+    @property
+    def ended_ms(self) -> float | None:
+        """When the environment ended, None if it is still there."""
+        return None if self.ended is None else self.ended.time_ms
 
 
 @dataclass(slots=True)
@@ -59,12 +71,17 @@ class History:
     """Environments in the order of their first event, and how often something happened."""
 
     rows: list[Row] = field(default_factory=list)
-    throttles_ms: list[float] = field(default_factory=list)
+    throttles: list[Event] = field(default_factory=list)
     start_ms: float = 0.0
     end_ms: float = 0.0
     invocations: int = 0
     cold: int = 0
     errors: int = 0
+
+    @property
+    def throttles_ms(self) -> list[float]:
+        """When invocations were refused."""
+        return [event.time_ms for event in self.throttles]
 
     def summary(self) -> str:
         """One line such as "3 environments, 7 invocations (3 cold), 1 error"."""
@@ -73,8 +90,8 @@ class History:
             f"{_count(self.invocations, 'invocation')} ({self.cold} cold)",
             _count(self.errors, "error"),
         ]
-        if self.throttles_ms:
-            parts.append(_count(len(self.throttles_ms), "throttle"))
+        if self.throttles:
+            parts.append(_count(len(self.throttles), "throttle"))
         return ", ".join(parts)
 
 
@@ -96,7 +113,7 @@ class HistoryBuilder:
     def __init__(self, function: str | None = None) -> None:
         self._function = function
         self._lives: dict[str, _Life] = {}
-        self._throttles_ms: list[float] = []
+        self._throttles: list[Event] = []
         self._start_ms: float | None = None
         self._end_ms = 0.0
 
@@ -105,7 +122,7 @@ class HistoryBuilder:
         if self._function is not None and event.function != self._function:
             return
         if event.kind is EventKind.THROTTLED:
-            self._throttles_ms.append(event.time_ms)
+            self._throttles.append(event)
         elif event.environment is None:
             return
         if self._start_ms is None:
@@ -122,7 +139,7 @@ class HistoryBuilder:
         lives = self._lives.values()
         return History(
             rows=[life.until(self._end_ms) for life in lives],
-            throttles_ms=list(self._throttles_ms),
+            throttles=list(self._throttles),
             start_ms=self._start_ms or 0.0,
             end_ms=self._end_ms,
             invocations=sum(life.invocations for life in lives),
@@ -137,7 +154,7 @@ class _Life:
     def __init__(self, row: Row) -> None:
         self.row = row
         self.invocations = self.cold = 0
-        self._process = False
+        self._process = self._provisioned = False
         self._doing: Doing | None = None
         self._since_ms = self._invoked_ms = 0.0
 
@@ -145,7 +162,8 @@ class _Life:
         match event.kind:
             case EventKind.INIT_STARTED:
                 self._turn(Doing.INIT, event.time_ms)
-                self.cold += event.phase != "invoke"
+                self._provisioned |= event.reason == PROVISIONED_REASON
+                self.cold += event.phase != "invoke" and not self._provisioned
             case EventKind.INIT_ENDED:
                 self._process = event.outcome == "success"
                 inside = self._process and event.phase == "invoke"
@@ -158,15 +176,16 @@ class _Life:
                 self._invoke_ended(event)
             case EventKind.ENVIRONMENT_ENDED:
                 self._turn(None, event.time_ms)
-                self.row.ended_ms = event.time_ms
+                self.row.ended = event
 
     def until(self, end_ms: float) -> Row:
         """The row up to now: what goes on lasts until `end_ms`."""
         row = self.row
         spans = list(row.spans)
-        if self._doing is not None and end_ms > self._since_ms:
-            spans.append(Span(self._doing, self._since_ms, end_ms))
-        return Row(row.function, row.environment, spans, list(row.errors_ms), row.ended_ms)
+        # What runs is shown from the moment when it began.
+        if self._doing in (Doing.INIT, Doing.INVOKE) or (self._doing and end_ms > self._since_ms):
+            spans.append(Span(self._doing, self._since_ms, max(end_ms, self._since_ms)))
+        return Row(row.function, row.environment, spans, list(row.errors_ms), row.ended)
 
     def _invoke_ended(self, event: Event) -> None:
         # As long as the REPORT line says: the event itself comes once the log is written.
@@ -179,7 +198,9 @@ class _Life:
             self.row.errors_ms.append(end_ms)
 
     def _waiting(self) -> Doing:
-        return Doing.FROZEN if self._process else Doing.NO_PROCESS
+        if not self._process:
+            return Doing.NO_PROCESS
+        return Doing.PROVISIONED if self._provisioned else Doing.FROZEN
 
     def _turn(self, doing: Doing | None, time_ms: float, event: Event | None = None) -> None:
         # An invocation is kept however short it was: it is a record to be looked at.

@@ -14,6 +14,7 @@ import random
 import statistics
 import sys
 import tempfile
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +30,18 @@ from labkit.notebook.widgets.base import STATIC
 from labkit.notebook.widgets.timeline_columns import columns
 
 FRAMES = 120
-PAGE = """async ({source, css, data, palette}) => {
-    const view = (text) => {
-        const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-        return new DataView(bytes.buffer);
+PAGE = """async ({source, css, data, palette, live}) => {
+    // As a model holds them: DataViews instead of bytes.
+    const view = (text) =>
+        new DataView(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
+    const unpacked = (value) => {
+        if (value === null || typeof value !== "object" || Array.isArray(value)) return value;
+        if (typeof value.base64 === "string") return view(value.base64);
+        return Object.fromEntries(Object.entries(value).map(([key, it]) => [key, unpacked(it)]));
     };
-    for (const group of ["bars", "marks", "records"])
-        for (const name in data[group]) data[group][name] = view(data[group][name]);
-    const values = {_data: data, _palette: palette, _prices: {requests: 2e-7, duration: 1.66667e-5}, _is_live: false};
+    data = unpacked(data);
+    const prices = {requests: 2e-7, duration: 1.66667e-5};
+    const values = {_data: data, _palette: palette, _prices: prices, _is_live: live};
     const model = {get: (name) => values[name], set() {}, on() {}, off() {}, send() {}};
     const style = document.createElement("style");
     style.textContent = css;
@@ -51,9 +56,12 @@ MEASURE = """async ({frames, move}) => {
     const {picture, paint} = window.timeline;
     picture.fit();
     const moves = {
-        zoom: (i) => picture.zoom(i < frames / 2 ? 0.93 : 1 / 0.93, picture.axis.length * 0.4),
-        pan: (i) => { if (!i) picture.window(0, picture.axis.length / 8); picture.window(picture.from + picture.axis.length / 200, picture.to + picture.axis.length / 200); },
-        play: (i) => { picture.head = (picture.axis.length * i) / frames; },
+        zoom: (i) => picture.zoom(i < frames / 2 ? 0.93 : 1 / 0.93, picture.length * 0.4),
+        pan: (i) => {
+            if (!i) picture.setWindow(0, picture.length / 8);
+            picture.pan(picture.length / 200);
+        },
+        play: (i) => { picture.head = picture.axis.time((picture.length * i) / frames); },
     };
     const painted = [], began = performance.now();
     for (let i = 0; i < frames; i++) {
@@ -75,6 +83,7 @@ def events_of(bars: int, environments: int) -> list[Event]:
     dice = random.Random(1)
     events: list[dict[str, Any]] = []
     calls = (bars // environments - 1) // 2
+    ids = (str(uuid.UUID(int=dice.getrandbits(128))) for _ in range(bars))
     for number in range(environments):
         now = number * dice.uniform(5, 50)
         name = {"environment": f"e{number}", "function": "hello"}
@@ -85,13 +94,14 @@ def events_of(bars: int, environments: int) -> list[Event]:
         )
         for _ in range(calls):
             now += dice.expovariate(1 / 40)
-            events.append({"time_ms": now, "kind": "invoke_started", **name})
+            call = {**name, "request_id": next(ids)}
+            events.append({"time_ms": now, "kind": "invoke_started", **call})
             took = dice.lognormvariate(3, 1)
             now += took
             outcome = "error" if dice.random() < 0.02 else "success"
             figures = {"duration_ms": took, "billed_ms": int(took) + 1, "memory_mb": 512}
             events.append(
-                {"time_ms": now, "kind": "invoke_ended", "outcome": outcome, **figures, **name}
+                {"time_ms": now, "kind": "invoke_ended", "outcome": outcome, **figures, **call}
             )
     events.sort(key=lambda event: event["time_ms"])
     return [
@@ -103,17 +113,17 @@ def events_of(bars: int, environments: int) -> list[Event]:
 def load(page: Page, bars: int, environments: int) -> int:
     """Show a timeline with about so many bars; return how many there are."""
     data = columns(history(events_of(bars, environments)))
-    packed = {
-        key: {name: base64.b64encode(column).decode() for name, column in value.items()}
-        if key in ("bars", "marks", "records")
-        else value
-        for key, value in data.items()
-    }
     source, css = ((STATIC / f"timeline.{kind}").read_text() for kind in ("js", "css"))
-    page.evaluate(
-        PAGE, {"source": source, "css": css, "data": packed, "palette": palette.as_dict()}
-    )
+    shown = {"source": source, "css": css, "palette": palette.as_dict(), "live": False}
+    page.evaluate(PAGE, {**shown, "data": packed(data)})
     return len(data["bars"]["kind"])
+
+
+def packed(value: Any) -> Any:
+    """The same with all bytes as base64, which can cross to the page."""
+    if isinstance(value, dict):
+        return {key: packed(inner) for key, inner in value.items()}
+    return {"base64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
 
 
 CALLS = 25
@@ -129,10 +139,8 @@ WATCH = """() => {
     window.seen = [];
     new MutationObserver(() => {
         const root = document.querySelector(".labkit-timeline");
-        if (!root || !root.labkit) return;
-        const {data} = root.labkit.picture;
-        const count = data.bar.record.filter((record, bar) => record >= 0 && data.bar.kind[bar] === 2).length;
-        if (count > window.seen.length) window.seen.push(Date.now());
+        const count = Number(root?.dataset.invocations ?? 0);
+        while (count > window.seen.length) window.seen.push(Date.now());
     }).observe(document.body, {subtree: true, attributes: true, attributeFilter: ["data-rev"]});
 }"""
 

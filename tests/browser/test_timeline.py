@@ -125,7 +125,7 @@ def test_hovering_tells_what_a_bar_is(live: Any, seen: Any) -> None:
     assert told.startswith("invoke, after a cold start")
     assert re.search(r"duration\s+\d+ ms", told)
     assert re.search(r"init\s+[\d.]+ ms", told)
-    assert re.search(r"cost\s+\$0\.0000\d+ a call, \$\d+\.\d\d a million", told)
+    assert re.search(r"cost\s+\$0\.0000\d+ a call, \$\d+\.\d\d per million", told)
     assert re.search(r"request id\s+[0-9a-f]{8}-", told)
     box, root = live.tip.bounding_box(), live.root.bounding_box()
     assert root["x"] <= box["x"]

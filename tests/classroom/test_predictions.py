@@ -39,7 +39,7 @@ def test_a_choice_takes_two_different_options(options: tuple[Any, ...]) -> None:
     [
         (None, "It was 2 times."),
         (2, "You said 2 times, and it was 2 times."),
-        (1, "You said 1 times; it was 2 times."),
+        (1, "You said 1 time; it was 2 times."),
     ],
 )
 def test_a_choice_is_right_or_wrong(bet: int | None, verdict: str) -> None:
@@ -50,7 +50,7 @@ def test_a_choice_is_right_or_wrong(bet: int | None, verdict: str) -> None:
 
 @pytest.mark.parametrize(
     ("measured", "found"),
-    [(13.82, "about 14 times"), (0.98, "about 1 times"), (6, "about 14 times"), (14, "14 times")],
+    [(13.82, "about 14 times"), (0.98, "about 1 time"), (6, "about 14 times"), (14, "14 times")],
 )
 def test_a_measured_number_stands_for_the_nearest_option(measured: float, found: str) -> None:
     answer = TIMES.answer(measured)
@@ -61,6 +61,20 @@ def test_a_measured_number_stands_for_the_nearest_option(measured: float, found:
 def test_with_an_option_of_zero_the_nearest_is_by_difference() -> None:
     assert Question("Cold starts:", (0, 1, 5)).answer(3.2).value == 5
     assert Question("Cold starts:", (0, 1, 5)).answer(0.3).value == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (1, "cold starts", "1 cold start"),
+        (2, "cold starts", "2 cold starts"),
+        (1, "ms", "1 ms"),
+        (1, "MBs", "1 MBs"),
+        (1, None, "1"),
+    ],
+)
+def test_one_of_something_is_written_so(value: int, unit: str | None, text: str) -> None:
+    assert Question("How many?", unit=unit).said(value) == text
 
 
 def test_a_word_that_was_not_offered_is_told_all_the_same() -> None:

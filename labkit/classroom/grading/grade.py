@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from labkit.classroom.grading import handin, results
-from labkit.classroom.grading.handin import Answers
+from labkit.classroom.grading.handin import Answers, Sheet
 from labkit.classroom.grading.limits import Limits
 from labkit.classroom.grading.page import as_html
 from labkit.classroom.grading.results import ClassResult, LearnerResult
@@ -47,16 +47,8 @@ def grade(
     """
     sheet = handin.read_lab(lab)
     folders = tuple(os.path.realpath(path) for path in (handins, lab.parent, *hidden))
-    graded: dict[str, LearnerResult] = {}
-    tasks: dict[str, tuple[Answers, Task]] = {}
-    for learner, path in _hand_ins(handins).items():
-        try:
-            answers = handin.find_answers(sheet, handin.read(path))
-        except NotALab as error:
-            graded[learner] = results.not_graded(sheet, learner, str(error))
-            continue
-        cells = handin.merge(sheet, answers, seed_of(learner) if variants else None)
-        tasks[learner] = (answers, Task(cells, limits or Limits(), folders, may_seal))
+    seeds = seed_of if variants else None
+    graded, tasks = _prepare(sheet, handins, seeds, limits or Limits(), folders, may_seal)
     sealed = []
     total = len(graded) + len(tasks)
     with _executor(executor, jobs) as pool, _Progress(total, show_progress) as progress:
@@ -123,6 +115,28 @@ def _executor(given: Executor | None, jobs: int | None) -> Iterator[Executor]:
         raise
     finally:
         pool.shutdown()
+
+
+def _prepare(
+    sheet: Sheet,
+    handins: Path,
+    seeds: Callable[[str], int] | None,
+    limits: Limits,
+    hidden: tuple[str, ...],
+    may_seal: bool,
+) -> tuple[dict[str, LearnerResult], dict[str, tuple[Answers, Task]]]:
+    """Sort the hand-ins: those that cannot be run are graded with that."""
+    graded: dict[str, LearnerResult] = {}
+    tasks: dict[str, tuple[Answers, Task]] = {}
+    for learner, path in _hand_ins(handins).items():
+        try:
+            answers = handin.find_answers(sheet, handin.read(path))
+        except NotALab as error:
+            graded[learner] = results.not_graded(sheet, learner, str(error))
+            continue
+        cells = handin.merge(sheet, answers, seeds(learner) if seeds else None)
+        tasks[learner] = (answers, Task(cells, limits, hidden, may_seal))
+    return graded, tasks
 
 
 def _run_all(pool: Executor, tasks: dict[str, Task]) -> Iterator[tuple[str, Ran]]:

@@ -31,7 +31,7 @@ KNOBS: Final = {"memory_mb": "MemorySize", "timeout_s": "Timeout"}
 """What can be turned, and how AWS calls it."""
 
 
-_OUTCOMES: Final = {SUCCESS: "✓ Success", ERROR: "▲ Error", TIMEOUT: "△ Timeout"}
+_OUTCOMES: Final = {SUCCESS: "✓ Success", ERROR: "▲ Error", TIMEOUT: "▲ Timeout"}
 
 
 class InvokeBench(LabWidget):

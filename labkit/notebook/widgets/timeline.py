@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from labkit.notebook.lab import Lab
 
 _SYNC_S: Final = 0.05
+"""The picture is sent at most so often."""
+_SHARE: Final = 0.1
+"""Packing takes at most this part of the time: the kernel has a cell to run."""
 _BYTES_PER_S: Final = 2_000_000
 """A larger picture is sent less often, so that a slow connection keeps up."""
 _REGION, _ARCHITECTURE = "us-east-1", "x86_64"
@@ -47,7 +50,7 @@ class Timeline(LabWidget):
         self._lock = threading.Lock()
         self._builder = HistoryBuilder(function)
         self._events: list[Event] = []
-        self._synced_s = 0.0
+        self._next_sync_s = 0.0
         self._later: threading.Timer | None = None
         self._lab: Lab | None = None
         events: Iterable[Event]
@@ -69,8 +72,10 @@ class Timeline(LabWidget):
 
     def close(self) -> None:
         """Take the widget away, and follow the lab no longer."""
-        if hasattr(self, "_cancel"):
-            self._cancel()
+        if (cancel := getattr(self, "_cancel", None)) is not None:
+            cancel()
+        if (later := getattr(self, "_later", None)) is not None:
+            later.cancel()
         super().close()
 
     def _add(self, events: Iterable[Event]) -> bool:
@@ -86,21 +91,27 @@ class Timeline(LabWidget):
         with self._lock:
             if not self._add(events) or self._later is not None:
                 return
-            wait_s = self._synced_s - time.monotonic()
-            if wait_s > 0:
-                self._later = threading.Timer(wait_s, self._sync)
-                self._later.daemon = True
-                self._later.start()
+            wait_s = self._next_sync_s - time.monotonic()
+            if wait_s <= 0:
+                self._sync()
                 return
-        self._sync()
+            self._later = threading.Timer(wait_s, self._sync_late)
+            self._later.daemon = True
+            self._later.start()
 
-    def _sync(self) -> None:
+    def _sync_late(self) -> None:
         with self._lock:
             self._later = None
-            data = columns(self._builder.history())
-            size = sum(len(column) for column in data["bars"].values())
-            self._synced_s = time.monotonic() + max(_SYNC_S, size / _BYTES_PER_S)
+            self._sync()
+
+    def _sync(self) -> None:
+        """Send the picture; under the lock, so that an older one never follows a newer one."""
+        began_s = time.monotonic()
+        data = columns(self._builder.history())
         self._data = data
+        took_s = time.monotonic() - began_s
+        size = sum(len(column) for group in ("bars", "records") for column in data[group].values())
+        self._next_sync_s = began_s + max(_SYNC_S, took_s / _SHARE, size / _BYTES_PER_S)
 
     def _asked(self, widget: object, content: dict[str, Any], buffers: object) -> None:
         """The page wants the log lines of an invocation."""

@@ -1,24 +1,41 @@
 """A history as columns of little-endian bytes: what the timeline's ES module draws.
 
-`bars` and `marks` are in the order of their rows, and in a row of their time. Their times are ms
-after `origin_ms`. `record` is an index into `records`, -1 for none.
+`bars` and `marks` are in the order of their rows, and in a row of their time; throttles are in a
+lane of their own below the rows. Their times are ms after `origin_ms`. `record` is an index into
+`records`, -1 for none; there NaN and an index of -1 into `texts` mean that nothing is known.
+`going_on` holds the bars that have no end yet.
 """
 
 from __future__ import annotations
 
 import math
 import uuid
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
 
-from labkit.core.events import Event, EventKind
-from labkit.notebook.history import Doing, History, Span
+from labkit.core.events import Event
+from labkit.notebook.history import Doing, History, Row, Span
 
-KINDS: Final = {Doing.FROZEN: 0, Doing.NO_PROCESS: 1, Doing.INVOKE: 2, Doing.INIT: 3}
+KINDS: Final = {
+    Doing.FROZEN: 0,
+    Doing.NO_PROCESS: 1,
+    Doing.INVOKE: 2,
+    Doing.INIT: 3,
+    Doing.PROVISIONED: 4,
+}
 ERROR_MARK, TIMEOUT_MARK, END_MARK, THROTTLE_MARK = range(4)
-_PLACE: Final = (("row", "u4"), ("kind", "u1"), ("record", "i4"))
 OUTCOMES: Final = ("success", "error", "timeout")
+
+_PLACE: Final = (("row", "u4"), ("kind", "u1"), ("record", "i4"))
+_BAR: Final = (("start", "f8"), ("end", "f8"), *_PLACE)
+_MARK: Final = (("time", "f8"), *_PLACE)
+_RECORD: Final = (
+    *(("duration_ms", "f4"), ("init_ms", "f4"), ("billed_ms", "f4")),
+    *(("memory_mb", "f4"), ("max_memory_mb", "f4")),
+    *(("outcome", "u1"), ("why", "i2"), ("function", "i2")),
+)
 
 
 def columns(past: History) -> dict[str, Any]:
@@ -26,55 +43,67 @@ def columns(past: History) -> dict[str, Any]:
     records = _Records()
     bars: list[tuple[float, float, int, int, int]] = []
     marks: list[tuple[float, int, int, int]] = []
+    going_on: list[tuple[int]] = []
     for number, row in enumerate(past.rows):
         for span in row.spans:
-            record = records.add(span)
+            record = records.add(span.event)
             start, end = span.start_ms - past.start_ms, span.end_ms - past.start_ms
             bars.append((start, end, number, KINDS[span.doing], record))
-            outcome = span.event.outcome if span.event and span.doing is Doing.INVOKE else "success"
-            if outcome != "success" and _ends_invocation(span):
-                mark = TIMEOUT_MARK if outcome == "timeout" else ERROR_MARK
+            mark = _mark_of(span)
+            if mark is not None:
                 marks.append((end, number, mark, record))
-        if row.ended_ms is not None:
-            marks.append((row.ended_ms - past.start_ms, number, END_MARK, -1))
-    throttle_row = len(past.rows)
-    marks += [
-        (time_ms - past.start_ms, throttle_row, THROTTLE_MARK, -1) for time_ms in past.throttles_ms
-    ]
-    numbers: dict[str, int] = {}
-    rows = []
-    for row in past.rows:
-        numbers[row.function] = numbers.get(row.function, 0) + 1
-        rows.append([row.function, numbers[row.function]])
+        if row.ended is None and row.spans and _goes_on(row.spans[-1], past.end_ms):
+            going_on.append((len(bars) - 1,))
+        if row.ended is not None:
+            end = row.ended.time_ms - past.start_ms
+            marks.append((end, number, END_MARK, records.add(row.ended)))
+    for event in past.throttles:
+        time_ms = event.time_ms - past.start_ms
+        marks.append((time_ms, len(past.rows), THROTTLE_MARK, records.add(event)))
     return {
         "origin_ms": past.start_ms,
         "end_ms": past.end_ms - past.start_ms,
-        "rows": rows,
-        "bars": _packed(bars, ("start", "f8"), ("end", "f8"), *_PLACE),
-        "marks": _packed(marks, ("time", "f8"), *_PLACE),
-        "records": records.columns(),
-        "error_types": records.error_types,
+        "rows": list(_names(past.rows)),
+        "bars": _packed(bars, _BAR),
+        "marks": _packed(marks, _MARK),
+        "records": {"id": b"".join(records.ids), **_packed(records.rows, _RECORD)},
+        "texts": list(records.texts),
+        "going_on": _packed(going_on, (("bar", "u4"),))["bar"],
     }
 
 
-def _ends_invocation(span: Span) -> bool:
-    return span.event is not None and span.event.kind is EventKind.INVOKE_ENDED
+def _mark_of(span: Span) -> int | None:
+    event = span.event
+    if event is None or span.doing is not Doing.INVOKE or event.outcome == "success":
+        return None
+    return TIMEOUT_MARK if event.outcome == "timeout" else ERROR_MARK
+
+
+def _goes_on(span: Span, end_ms: float) -> bool:
+    return span.event is None and span.end_ms >= end_ms
+
+
+def _names(rows: list[Row]) -> Iterator[tuple[str, int]]:
+    """The function of each row, and the number of the environment among those of the function."""
+    numbers: dict[str, int] = {}
+    for row in rows:
+        numbers[row.function] = numbers.get(row.function, 0) + 1
+        yield row.function, numbers[row.function]
 
 
 class _Records:
-    """What is known of each init and invocation that has ended."""
+    """What is known of each thing that was recorded."""
 
     def __init__(self) -> None:
-        self.error_types: list[str] = []
-        self._ids: list[bytes] = []
-        self._rows: list[tuple[float, float, float, float, float, int, int]] = []
+        self.texts: dict[str, int] = {}
+        self.ids: list[bytes] = []
+        self.rows: list[tuple[float, float, float, float, float, int, int, int]] = []
 
-    def add(self, span: Span) -> int:
-        event = span.event
+    def add(self, event: Event | None) -> int:
         if event is None:
             return -1
-        self._ids.append(_id_bytes(event))
-        self._rows.append(
+        self.ids.append(_id_bytes(event))
+        self.rows.append(
             (
                 _number(event.duration_ms),
                 _number(event.init_ms),
@@ -82,27 +111,17 @@ class _Records:
                 _number(event.memory_mb),
                 _number(event.max_memory_mb),
                 OUTCOMES.index(event.outcome) if event.outcome in OUTCOMES else 0,
-                self._error_index(event.error_type),
+                self._text_index(event.error_type or event.reason),
+                self._text_index(event.function),
             )
         )
-        return len(self._rows) - 1
+        return len(self.rows) - 1
 
-    def columns(self) -> dict[str, bytes]:
-        names = (
-            *(("duration_ms", "f4"), ("init_ms", "f4"), ("billed_ms", "f4"), ("memory_mb", "f4")),
-            *(("max_memory_mb", "f4"), ("outcome", "u1"), ("error_type", "i2")),
-        )
-        return {"id": b"".join(self._ids), **_packed(self._rows, *names)}
-
-    def _error_index(self, error_type: str | None) -> int:
-        if error_type is None:
-            return -1
-        if error_type not in self.error_types:
-            self.error_types.append(error_type)
-        return self.error_types.index(error_type)
+    def _text_index(self, text: str | None) -> int:
+        return -1 if text is None else self.texts.setdefault(text, len(self.texts))
 
 
-def _packed(rows: list[Any], *names: tuple[str, str]) -> dict[str, bytes]:
+def _packed(rows: list[Any], names: tuple[tuple[str, str], ...]) -> dict[str, bytes]:
     columns = list(zip(*rows, strict=True)) or [()] * len(names)
     return {
         name: np.array(column, dtype=f"<{kind}").tobytes()

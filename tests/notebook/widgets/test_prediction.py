@@ -25,7 +25,7 @@ def test_the_question_is_a_widget_and_a_line_whatever_is_clicked(times: Predicti
     times.bet = 2
     times.reveal(14)
     assert shown(times)["text/plain"] == line
-    assert times.labels == ["1 times", "2 times", "14 times"]
+    assert times.labels == ["1 time", "2 times", "14 times"]
 
 
 @pytest.mark.parametrize(

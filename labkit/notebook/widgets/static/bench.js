@@ -14,11 +14,13 @@ const HEIGHT = 250, LEFT = 58, RIGHT = 12, TOP = 22, BOTTOM = 40;
 const FLOOR = HEIGHT - BOTTOM;
 const TICK_MS = 100;
 const SVG = "http://www.w3.org/2000/svg";
+// Keys that JupyterLab would take for itself, such as "down" for the next cell, belong to what has this.
+const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" };
 const SVG_TAGS = ["svg", "g", "path", "line", "text", "rect", "title"];
 const SHAPES = {
   success: "M-5-5 5 5M-5 5 5-5",
   error: "M0-7 7 6-7 6Z",
-  timeout: "M0-7 7 6-7 6Z",
+  timeout: "M0-7 7 6-7 6ZM-8-11H8", // under a bar: the limit that it ran into
   ring: "M-10 0a10 10 0 1 0 20 0a10 10 0 1 0-20 0",
   theory: "M-6 0 0-6 6 0 0 6Z",
 };
@@ -44,9 +46,10 @@ const text = (x, y, words, anchor = "start", look = "words") =>
 // refuse: then AWS says why.
 function makeKnob({ label, unit, stops }, onChange) {
   const name = `${label} in ${unit}`;
-  const slider = element("input", { type: "range", min: 0, max: stops.length - 1, "aria-label": name });
-  const range = { min: stops[0], max: stops.at(-1) };
-  const box = element("input", { type: "number", ...range, "aria-label": `${name}, exact` });
+  const steps = { type: "range", min: 0, max: stops.length - 1 };
+  const slider = element("input", { ...steps, ...OWN_KEYS, "aria-label": name });
+  const range = { type: "number", min: stops[0], max: stops.at(-1) };
+  const box = element("input", { ...range, ...OWN_KEYS, "aria-label": `${name}, exact` });
   slider.addEventListener("input", () => onChange(stops[slider.value]));
   box.addEventListener("input", () => Number.isInteger(box.valueAsNumber) && onChange(box.valueAsNumber));
   const words = [element("span", {}, label), slider, box, element("span", {}, unit)];
@@ -65,7 +68,9 @@ function makeKnob({ label, unit, stops }, onChange) {
 
 // Where memory and time lie, both logarithmic.
 function makeScale(width, times) {
-  const [low, high] = [Math.log(Math.min(...times) / 1.8), Math.log(Math.max(...times) * 1.7)];
+  const [least, most] = [Math.min(...times), Math.max(...times)];
+  const room = most / least > 5 ? 1.8 : 4;
+  const [low, high] = [Math.log(least / room), Math.log(most * room)];
   const [from, to] = [Math.log(MEMORY_MB[0] / 1.15), Math.log(MEMORY_MB[1] * 1.1)];
   return {
     width,
@@ -207,7 +212,7 @@ function whenKernelIsGone(model, callback) {
 
 const PAGE = `
   <div class="labkit-bench-head"></div>
-  <div class="labkit-bench-knobs"><button type="button" class="labkit-bench-invoke">Invoke</button></div>
+  <div class="labkit-bench-knobs"><button type="button" data-lm-suppress-shortcuts="true" class="labkit-bench-invoke">Invoke</button></div>
   <p class="labkit-bench-error" role="alert"></p>
   <p class="labkit-bench-status" aria-live="polite"></p>
   <div class="labkit-bench-facts" role="list"></div>
@@ -218,8 +223,8 @@ const PAGE = `
   </div>
   <div class="labkit-bench-legend"></div>
   <div class="labkit-bench-pins">
-    <button type="button" data-pin="A" aria-label="Pin the last result as A">Pin A</button>
-    <button type="button" data-pin="B" aria-label="Pin the last result as B">Pin B</button>
+    <button type="button" data-lm-suppress-shortcuts="true" data-pin="A" aria-label="Pin the last result as A">Pin A</button>
+    <button type="button" data-lm-suppress-shortcuts="true" data-pin="B" aria-label="Pin the last result as B">Pin B</button>
     <p class="labkit-bench-pinned" aria-live="polite"></p>
   </div>
   <p class="labkit-bench-hint">
@@ -229,8 +234,6 @@ const PAGE = `
 function render({ model, el }) {
   const name = model.get("function");
   const root = element("div", { class: "labkit-bench", role: "group", "aria-label": `Bench of ${name}` });
-  // JupyterLab's own keys, such as "down" for the next cell, do not apply inside.
-  root.setAttribute("data-lm-suppress-shortcuts", "true");
   root.innerHTML = PAGE;
   root.dataset.rev = 0;
   for (const [word, colour] of Object.entries(model.get("_palette"))) root.style.setProperty(`--${word}`, colour);
@@ -248,7 +251,7 @@ function render({ model, el }) {
   const knobs = model.get("knobs").map((key) => [key, makeKnob(KNOBS[key], (value) => turn(key, value))]);
   button.before(...knobs.map(([, knob]) => knob.node));
   if (has("timeout_s")) {
-    const about = { tabindex: 0, role: "slider", "aria-label": "Timeout in s, the line in the picture" };
+    const about = { ...OWN_KEYS, tabindex: 0, role: "slider", "aria-label": "Timeout in s, the line in the picture" };
     const range = { "aria-valuemin": TIMEOUT_S[0], "aria-valuemax": TIMEOUT_S[1] };
     for (const [key, value] of Object.entries({ ...about, ...range })) handle.setAttribute(key, value);
   }

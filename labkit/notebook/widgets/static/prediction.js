@@ -2,6 +2,8 @@
 // found is marked in place by word, shape and colour.
 
 const AXIS_MARGIN = 10; // per cent of the width that stay free at both ends
+// Keys that JupyterLab would take for itself, such as "down" for the next cell, belong to what has this.
+const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" };
 
 let count = 0;
 
@@ -86,7 +88,7 @@ function choices(model, name) {
   const isOpen = value === undefined;
   const box = element("div", { class: "labkit-prediction-options" });
   model.get("options").forEach((option, index) => {
-    const input = element("input", { type: "radio", name });
+    const input = element("input", { type: "radio", name, ...OWN_KEYS });
     input.checked = model.get("bet") === option;
     input.disabled = !isOpen;
     input.addEventListener("change", () => {
@@ -105,7 +107,8 @@ function choices(model, name) {
 }
 
 function numberBox(model) {
-  const input = element("input", { type: "number", step: "any", "aria-label": `Your bet${model.get("unit") ? ` in ${model.get("unit")}` : ""}` });
+  const label = `Your bet${model.get("unit") ? ` in ${model.get("unit")}` : ""}`;
+  const input = element("input", { type: "number", step: "any", "aria-label": label, ...OWN_KEYS });
   if (model.get("bet") !== null) input.value = model.get("bet");
   const isOpen = model.get("answer").value === undefined;
   input.disabled = !isOpen;
@@ -120,8 +123,7 @@ function numberBox(model) {
 
 function render({ model, el }) {
   const name = `labkit-prediction-${++count}`;
-  // JupyterLab's own keys, such as "down" for the next cell, do not apply inside.
-  const root = element("fieldset", { class: "labkit-prediction", "data-rev": 0, "data-lm-suppress-shortcuts": "true" });
+  const root = element("fieldset", { class: "labkit-prediction", "data-rev": 0 });
   const body = element("div");
   const state = element("p", { class: "labkit-prediction-state", "aria-live": "polite" });
   root.append(element("legend", {}, element("b", {}, "Predict"), element("span", {}, model.get("question"))), body, state);
