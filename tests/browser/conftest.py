@@ -31,19 +31,26 @@ START_S = 60
 RUN_ALL_MS = 120_000
 STEP_MS = 20_000
 
-RUN_ALL = """async ({path, limit_ms}) => {
+OPEN = """async (path) => {
     const app = window.jupyterapp;
     await app.restored;
     const panel = await app.commands.execute("docmanager:open", {path, factory: "Notebook"});
     await panel.context.ready;
     await panel.sessionContext.ready;
     await panel.sessionContext.session.kernel.info;
-    const start = performance.now();
+    window.opened = panel;
+}"""
+START_ALL = """() => {
+    const done = window.jupyterapp.commands.execute("notebook:run-all-cells");
+    window.running = {done, start: performance.now()};
+}"""
+END_ALL = """async (limit_ms) => {
+    const {done, start} = window.running;
     await Promise.race([
-        app.commands.execute("notebook:run-all-cells"),
+        done,
         new Promise((_, reject) => setTimeout(reject, limit_ms, `no end after ${limit_ms} ms`)),
     ]);
-    const cells = panel.content.widgets.filter((cell) => cell.model.type === "code");
+    const cells = window.opened.content.widgets.filter((cell) => cell.model.type === "code");
     return {
         seconds: (performance.now() - start) / 1000,
         cells: cells.map((cell) => ({
@@ -81,12 +88,12 @@ class JupyterLab:
             text=True,
             start_new_session=True,
         )
-        self._ready = threading.Event()
+        self._ready, self._is_up = threading.Event(), False
         self._reader = threading.Thread(target=self._read_log, args=(log,))
         self._reader.start()
-        if not self._ready.wait(START_S) or self.process.poll() is not None:
+        if not self._ready.wait(START_S) or not self._is_up:
             self.stop()
-            raise RuntimeError(f"JupyterLab did not start within {START_S} s; see {log}")
+            raise RuntimeError(f"JupyterLab ended or did not start within {START_S} s; see {log}")
 
     def write(self, name: str, cells: list[str]) -> str:
         """Write a notebook of code cells and return its path for `Seen.run_all`."""
@@ -150,8 +157,9 @@ class JupyterLab:
             for line in lines:
                 kept.write(line)
                 if f":{self.port}/lab" in line:
+                    self._is_up = True
                     self._ready.set()
-        self._ready.set()
+        self._ready.set()  # it has ended
 
 
 class LabRun:
@@ -186,7 +194,21 @@ class Seen:
 
     def run_all(self, path: str) -> LabRun:
         """Open a lab and run all its cells."""
-        return LabRun(self.page.evaluate(RUN_ALL, {"path": path, "limit_ms": RUN_ALL_MS}))
+        self.open(path)
+        self.start_all()
+        return self.end_all()
+
+    def open(self, path: str) -> None:
+        """Open a lab; its kernel is ready then."""
+        self.page.evaluate(OPEN, path)
+
+    def start_all(self) -> None:
+        """Begin to run all cells of the lab that is open."""
+        self.page.evaluate(START_ALL)
+
+    def end_all(self) -> LabRun:
+        """Wait until all cells are done."""
+        return LabRun(self.page.evaluate(END_ALL, RUN_ALL_MS))
 
     def close_lab(self) -> None:
         """End the kernel and close the lab."""

@@ -49,7 +49,9 @@ def test_pictures_are_seen_in_both_themes(opened: Any, seen: Any, theme: str) ->
     screenshots = seen.screenshots(name)
     assert all(screenshot.stat().st_size > 10_000 for screenshot in screenshots)
     pictures = seen.page.evaluate(PICTURES)
-    made = [output for output in run.outputs if "image/png" in output.get("data", {})]
+    widget = "application/vnd.jupyter.widget-view+json"  # has a still picture too, shown without it
+    bundles = [output["data"] for output in run.outputs if "data" in output]
+    made = [data for data in bundles if "image/png" in data and widget not in data]
     assert len(pictures) == len(made)
     for picture in pictures:
         assert picture["natural"] > NATURAL_WIDTH_MIN_PX
@@ -68,13 +70,9 @@ def test_nothing_is_asked_of_another_machine(opened: Any, seen: Any) -> None:
     assert seen.errors == []
 
 
+@pytest.mark.parametrize("opened", ["labs/00_start_here.ipynb"], indirect=True)
 class TestStartHere:
     """What lab 00 shows."""
-
-    @pytest.fixture(autouse=True)
-    def only_lab_00(self, opened: Any) -> None:
-        if "00_start_here" not in opened[0]:
-            pytest.skip("this is about lab 00")
 
     def test_cold_and_warm_are_seen(self, opened: Any) -> None:
         texts = [text.strip() for text in opened[1].texts()]
@@ -128,3 +126,47 @@ class TestStartHere:
         assert not answer.is_visible()
         question.locator("summary").click()
         assert answer.is_visible()
+
+
+@pytest.mark.parametrize("opened", ["labs/01_first_invocation.ipynb"], indirect=True)
+class TestFirstInvocation:
+    """What lab 01 shows, and what a learner does in it."""
+
+    def test_each_exercise_is_still_to_do(self, opened: Any) -> None:
+        told = [text for text in opened[1].texts() if text.startswith(("PASS", "TODO"))]
+        assert [text[:6] for text in told] == [f"TODO {number}" for number in range(1, 6)]
+
+    def test_the_timeline_shows_what_was_invoked_after_it(self, opened: Any, seen: Any) -> None:
+        root = seen.page.locator(".labkit-timeline")
+        assert root.get_attribute("data-rows") == "2", "the change made a second environment"
+        assert root.get_attribute("data-bars") is not None
+
+    def test_the_answers_to_the_bets_stand_in_the_questions(self, opened: Any, seen: Any) -> None:
+        told = seen.page.locator(".labkit-prediction").all_inner_texts()
+        answers = [
+            "3,000 ms",
+            "It was 1.",
+            "about 4 times",
+            "It was 1 s",
+            "It was 200",
+            "It was 1.",
+        ]
+        assert len(told) == len(answers)
+        for text, answer in zip(told, answers, strict=True):
+            assert answer in text
+
+    def test_an_answer_turns_its_check(self, opened: Any, seen: Any) -> None:
+        """As a learner does it: type the answer, run the cell and the one after it."""
+        line = seen.page.evaluate(
+            """async () => {
+                const app = window.jupyterapp, panel = app.shell.currentWidget;
+                const cells = panel.content.widgets;
+                const index = cells.findIndex((cell) => cell.model.id === "exercise-bill");
+                panel.content.activeCellIndex = index;
+                cells[index].model.sharedModel.setSource("billed_ms = math.ceil(duration_ms + init_ms)");
+                await app.commands.execute("notebook:run-cell-and-select-next");
+                await app.commands.execute("notebook:run-cell-and-select-next");
+                return cells[index + 1].outputArea.model.toJSON()[0].text;
+            }"""
+        )
+        assert "".join(line).strip() == "PASS 2 · the bill of a cold start"

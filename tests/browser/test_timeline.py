@@ -39,8 +39,39 @@ call({"s": 0.1})
 """,
     "Timeline(lab.events())",
     "Timeline([])",
+    """
+from labkit.core.events import Event, EventKind
+events = []
+def add(kind, time_ms, **fields):
+    events.append(Event(seq=len(events), time_ms=time_ms, kind=EventKind(kind), **fields))
+for number in range(60):
+    name = {"environment": str(number), "function": ("mail", "a-rather-long-name")[number % 2]}
+    add("init_started", 10 * number, phase="init", **name)
+    add("init_ended", 10 * number + 40, phase="init", outcome="success", **name)
+    add("invoke_started", 10 * number + 40, **name)
+for _ in range(3):
+    add("throttled", 700, function="mail", reason="TooManyTests")
+Timeline(events)
+""",
 ]
 INVOKE, INIT = 2, 3
+ERROR, TIMEOUT, END, THROTTLE = range(4)
+LIVE_CELLS = [
+    CELLS[0],
+    "Timeline(lab)",
+    """
+import pathlib, time
+def together(*sleeps):
+    with ThreadPoolExecutor(len(sleeps)) as pool:
+        list(pool.map(call, [{"s": s} for s in sleeps]))
+together(0.2, 0.2)
+while not pathlib.Path("go").exists():
+    time.sleep(0.02)
+together(0.9, 0.1)
+""",
+    "Timeline(lab)",
+]
+IN_FRONT = ".jp-NotebookPanel:not(.lm-mod-hidden)"
 
 
 class Widget:
@@ -48,7 +79,7 @@ class Widget:
 
     def __init__(self, page: Any, number: int) -> None:
         self.page = page
-        self.root = page.locator(".labkit-timeline").nth(number)
+        self.root = page.locator(f"{IN_FRONT} .labkit-timeline").nth(number)
         self.canvas = self.root.locator(".labkit-timeline-stage canvas")
         self.record = self.root.locator(".labkit-timeline-record")
         self.tip = self.root.locator(".labkit-timeline-tip")
@@ -79,6 +110,24 @@ class Widget:
         self.canvas.scroll_into_view_if_needed()
         box = self.root.evaluate("(root, bar) => root.labkit.barBox(bar)", bar)
         return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+    def mark(self, kind: int) -> tuple[float, float]:
+        """Where the first mark of a kind is."""
+        self.canvas.scroll_into_view_if_needed()
+        script = """(root, kind) => {
+            const {picture} = root.labkit, {data} = picture, mark = data.mark.kind.indexOf(kind);
+            const box = picture.canvas.getBoundingClientRect();
+            const y = picture.y(data.mark.row[mark]) + picture.rowHeight / 2;
+            return [box.x + picture.x(picture.markPlaces[mark]), box.y + y];
+        }"""
+        x, y = self.root.evaluate(script, kind)
+        return x, y
+
+    def start_of(self, bar: int) -> float:
+        """When a bar begins, in ms after the first event."""
+        return float(
+            self.root.evaluate("(root, bar) => root.labkit.picture.data.bar.start[bar]", bar)
+        )
 
     def press(self, *keys: str) -> dict[str, str]:
         self.canvas.focus()
@@ -144,12 +193,11 @@ def test_a_click_opens_the_record_with_its_log_lines(live: Any, seen: Any) -> No
 
 
 def test_errors_and_timeouts_are_marks_that_lead_to_their_record(live: Any, seen: Any) -> None:
-    outcomes = live.root.evaluate(
-        "(root) => { const {data} = root.labkit.picture;"
-        " return [...data.mark.record].filter((record) => record >= 0)"
-        ".map((record) => data.record.outcome[record]); }"
-    )
-    assert sorted(outcomes) == [1, 2]
+    for kind, outcome in ((ERROR, "error: ValueError"), (TIMEOUT, "timeout: Sandbox.Timedout")):
+        seen.page.mouse.click(*live.mark(kind))
+        live.record.wait_for(state="visible")
+        assert re.search(rf"outcome\s+{outcome}", live.record.inner_text())
+        live.press("Escape")
     words = live.root.locator(".labkit-timeline-legend").inner_text()
     for word in ("init", "invoke", "frozen", "error", "timeout", "environment ended"):
         assert word in words
@@ -211,7 +259,7 @@ def test_the_playhead_goes_back_steps_and_plays(live: Any, seen: Any) -> None:
     slider.focus()
     dragged = live.after(lambda: seen.page.keyboard.press("Home"))
     assert float(dragged["head"]) == 0
-    assert slider.get_attribute("aria-valuetext") == "0.00 ms after the start"
+    assert slider.get_attribute("aria-valuetext") == "0.00 ms after the start · 1 running"
     stepped = live.after(lambda: live.root.get_by_role("button", name="next event").click())
     assert float(stepped["head"]) > 0
     live.after(lambda: live.root.get_by_role("button", name="play", exact=True).click())
@@ -220,6 +268,47 @@ def test_the_playhead_goes_back_steps_and_plays(live: Any, seen: Any) -> None:
     live.until("(root) => root.dataset.playing === 'false'")
     back = live.after(lambda: live.root.get_by_role("button", name=re.compile("follow")).click())
     assert back["head"] == "end"
+
+
+def test_the_playhead_can_be_dragged_in_the_picture(live: Any, seen: Any) -> None:
+    live.canvas.scroll_into_view_if_needed()
+    box = live.canvas.bounding_box()
+    middle, axis = box["x"] + box["width"] / 2, box["y"] + box["height"] - 20
+
+    def drag() -> None:
+        seen.page.mouse.move(middle + 100, axis)
+        seen.page.mouse.down()
+        seen.page.mouse.move(middle, axis, steps=3)
+        seen.page.mouse.up()
+
+    live.after(drag)
+    x = "(root) => root.labkit.picture.x(root.labkit.picture.headPlace)"
+    assert box["x"] + live.root.evaluate(x) == pytest.approx(middle, abs=0.01)
+    live.press("End")
+
+
+def test_the_plain_wheel_scrolls_the_page_and_zooms_nothing(live: Any, seen: Any) -> None:
+    area = seen.page.locator(f"{IN_FRONT} .jp-WindowedPanel-outer")
+    live.canvas.hover()
+    before = area.evaluate("(node) => { node.scrollTop -= 1; return node.scrollTop; }")
+    step = -60 if before > 60 else 60
+    seen.page.mouse.wheel(0, step)
+    seen.page.wait_for_function(
+        "([node, before]) => node.scrollTop !== before", arg=[area.element_handle(), before]
+    )
+    assert live.data["zoom"] == "1.000"
+
+
+def test_waiting_that_is_cut_out_tells_its_length(live: Any, seen: Any) -> None:
+    cut = live.root.evaluate(
+        "(root) => { const {picture} = root.labkit, {from, to} = picture.axis.cuts.at(-1);"
+        " return picture.x((from + to) / 2); }"
+    )
+    live.canvas.scroll_into_view_if_needed()
+    box = live.canvas.bounding_box()
+    seen.page.mouse.move(box["x"] + cut, box["y"] + 10)
+    live.tip.wait_for(state="visible")
+    assert re.match(r"[\d.]+ min of waiting", live.tip.inner_text())
 
 
 def test_a_playhead_hides_what_comes_later_from_the_pointer(live: Any, seen: Any) -> None:
@@ -244,6 +333,39 @@ def test_the_axis_can_be_drawn_to_scale(live: Any) -> None:
 
 def test_nothing_yet_says_so(run: Any, seen: Any) -> None:
     assert "Nothing has happened yet" in Widget(seen.page, 2).root.inner_text()
+
+
+def test_many_rows_scroll_and_never_get_thin(run: Any, seen: Any, artifacts: Path) -> None:
+    many = Widget(seen.page, 3)
+    assert many.data["rows"] == "60"
+    assert "60 environments: scroll" in many.root.inner_text()
+    assert many.root.evaluate("(root) => root.labkit.picture.rowHeight") >= 8
+    first = "(root) => root.labkit.picture.visibleLanes()[0]"
+    many.canvas.scroll_into_view_if_needed()
+    many.canvas.hover()
+    seen.page.mouse.wheel(0, 200)
+    many.until(f"(root) => ({first})(root) > 0")
+    many.root.screenshot(path=artifacts / "timeline-many.png")
+    many.press("ArrowRight")
+    many.until(f"(root) => ({first})(root) === 0")
+
+
+def test_names_of_functions_are_not_clipped(run: Any, seen: Any) -> None:
+    widest, room = Widget(seen.page, 3).root.evaluate(
+        "(root) => [Math.max(...root.labkit.picture.labelWidths), root.labkit.picture.labels]"
+    )
+    assert widest <= room - 9
+
+
+def test_throttles_have_a_lane_of_their_own_and_say_why(run: Any, seen: Any) -> None:
+    many = Widget(seen.page, 3)
+    many.root.locator(".labkit-timeline-stage").evaluate("(stage) => { stage.scrollTop = 1e6; }")
+    many.until("(root) => root.labkit.picture.scroll > 0")
+    seen.page.mouse.move(*many.mark(THROTTLE))
+    many.tip.wait_for(state="visible")
+    told = many.tip.inner_text()
+    assert told.startswith("throttled, 3 times")
+    assert "TooManyTests" in told
 
 
 def test_the_log_of_a_static_timeline_is_not_promised(live: Any, seen: Any) -> None:
@@ -299,12 +421,53 @@ def test_without_javascripts_widgets_there_is_a_picture(
     try:
         page.set_content(path.with_suffix(".html").read_text(encoding="utf-8"))
         pictures = page.locator("img")
-        assert pictures.count() == 1, "where something had happened when it was shown"
-        assert pictures.evaluate("(img) => img.naturalWidth") > 300
+        assert pictures.count() == 2, "where something had happened when it was shown"
+        assert pictures.first.evaluate("(img) => img.naturalWidth") > 300
         assert "0 environments, 0 invocations" in page.locator("body").inner_text()
         page.screenshot(path=artifacts / "timeline-html.png", full_page=True)
     finally:
         page.close()
+
+
+def test_it_follows_while_a_cell_is_still_running(run: Any, seen: Any, jupyter: Any) -> None:
+    seen.open(jupyter.write("live.ipynb", LIVE_CELLS))
+    seen.start_all()
+    live = Widget(seen.page, 0)
+    live.root.wait_for()
+    live.until("(root) => root.dataset.invocations === '2'")  # the cell waits for the file
+    chosen = int(live.press("ArrowRight", "ArrowRight", "ArrowDown")["selected"])
+    began_ms = live.start_of(chosen)
+    (jupyter.root / "go").touch()
+    # What runs is seen while it runs, and its bar grows with the clock.
+    live.until("(root) => root.dataset.running === '1' && root.labkit.picture.extra > 100")
+    live.until("(root) => root.dataset.invocations === '4'")
+    assert seen.end_all().texts()[-1] == "2 environments, 4 invocations (2 cold), 0 errors"
+    selected = int(live.data["selected"])
+    assert selected > chosen, "there are more bars before it now"
+    assert live.start_of(selected) == began_ms
+
+
+def test_without_a_kernel_a_record_says_so(run: Any, seen: Any) -> None:
+    live = Widget(seen.page, 0)
+    seen.page.evaluate("window.jupyterapp.commands.execute('notebook:shutdown-kernel')")
+    seen.page.mouse.click(*live.middle(live.bars(INVOKE)[0]))
+    log = live.record.locator("pre")
+    live.until("(root) => /gone|none/.test(root.querySelector('pre').textContent)")
+    assert log.inner_text().startswith("The kernel reads the log, and")
+
+
+def test_a_stored_notebook_shows_the_picture_before_it_is_run(
+    run: Any, seen: Any, jupyter: Any
+) -> None:
+    """As one gets it from somebody else: JupyterLab does not trust it yet."""
+    seen.close_lab()
+    notebook = nbformat.read(jupyter.root / "live.ipynb", as_version=4)
+    notebook.metadata["title"] = "of somebody else"
+    nbformat.write(notebook, jupyter.root / "stored.ipynb")
+    seen.open("stored.ipynb")
+    picture = seen.page.locator(f"{IN_FRONT} .jp-OutputArea-output img")
+    picture.wait_for()
+    assert picture.evaluate("(img) => img.naturalWidth") > 300
 
 
 def test_nothing_is_asked_of_another_machine(run: Any, seen: Any) -> None:

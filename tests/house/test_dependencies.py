@@ -23,7 +23,15 @@ PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 # Installed for their commands; no module of ours imports them.
 PROGRAMS = {"awscli", "jupyterlab"}
 # Imported by their own names, brought along by a declared one that cannot be without them.
-BROUGHT_ALONG = {"botocore": "boto3", "numpy": "matplotlib", "pillow": "matplotlib"}
+BROUGHT_ALONG = {
+    "botocore": "boto3",
+    "ipython": "anywidget",
+    "nbformat": "nbclient",
+    "numpy": "matplotlib",
+    "pillow": "matplotlib",
+    "pytest": "nbval",
+    "traitlets": "anywidget",
+}
 
 
 def pins_for(python: str, system: str) -> dict[str, list[str]]:

@@ -49,7 +49,7 @@ def test_a_frozen_environment_does_not_move(deploy: Deploy) -> None:
 
 def test_tmp_and_globals_survive_between_calls_and_only_tmp_a_timeout(deploy: Deploy) -> None:
     function = deploy(
-        "import os, time\ncalls = 0\ndef handler(event, context):\n"
+        "import os, time\ntime.sleep(0.2)\ncalls = 0\ndef handler(event, context):\n"
         "    global calls\n    calls += 1\n    there = os.path.exists('/tmp/mark')\n"
         "    open('/tmp/mark', 'w').close()\n    time.sleep(event.get('s', 0))\n    return [calls, there]",
         Timeout=1,
@@ -63,7 +63,8 @@ def test_tmp_and_globals_survive_between_calls_and_only_tmp_a_timeout(deploy: De
     *_, again = function.events("init_ended")
     assert again["phase"] == "invoke"
     *_, ended = function.events("invoke_ended")
-    assert "init_ms" not in ended and ended["duration_ms"] >= again["init_ms"] - 5
+    # Init inside an invocation is part of its duration, and no field of its own.
+    assert "init_ms" not in ended and ended["duration_ms"] >= 200
     assert len({event["environment"] for event in function.events("invoke_ended")}) == 1
 
 

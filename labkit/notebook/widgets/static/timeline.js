@@ -1107,7 +1107,7 @@ function render({ model, el }) {
     event.preventDefault();
     draw();
   }, { passive: false });
-  stage.addEventListener("scroll", draw);
+  stage.addEventListener("scroll", () => { hideTip(); draw(); });
 
   // ---- keys and controls
 
