@@ -80,7 +80,11 @@ def _add_grade(commands: _Commands) -> None:
     )
     grade.add_argument("--jobs", type=_count, metavar="N", help="at once (default: one per core)")
     grade.add_argument(
-        "--timeout-s", type=_amount, default=120.0, metavar="S", help="for one hand-in (120)"
+        "--timeout-s",
+        type=_amount,
+        default=120.0,
+        metavar="S",
+        help="for one hand-in (120); a cell gets half of it, and 60 at most",
     )
     grade.add_argument(
         "--memory-mb", type=_amount, default=1500.0, metavar="M", help="for one hand-in (1500)"

@@ -62,6 +62,11 @@ class Answer:
 
 def read(path: Path) -> list[Answer]:
     """Read the answers of a file. Raises ValueError for what is none."""
+    if not path.is_file():
+        raise ValueError(
+            f"there is no {path.name} beside the tests: write down what learners answer, for each "
+            "exercise three wrong answers and another right one; see labs/README.md"
+        )
     answers = []
     for kind, entries in tomllib.loads(path.read_text(encoding="utf-8")).items():
         for entry in entries:

@@ -138,12 +138,13 @@ def _release(options: argparse.Namespace) -> int:
     changed = release.release_all(_LABS_DIR, check=options.check)
     for name in changed:
         _say(f"{name}: {'differs from its solution' if options.check else 'written'}")
+    labs = notebooks.solved_labs(_LABS_DIR)
     problems = [
         f"solutions/{path.name}: {problem}"
-        for path in notebooks.solved_labs(_LABS_DIR)
+        for path in labs
         for problem in hygiene.problems(notebooks.read(path), solved=True)
     ]
-    _say("\n".join(problems) if problems else "All labs are in order.")
+    _say("\n".join(problems) if problems else f"In order: {', '.join(path.stem for path in labs)}")
     return int(bool(problems) or (options.check and bool(changed)))
 
 

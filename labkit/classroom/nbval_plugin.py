@@ -281,6 +281,8 @@ def _labs_cells(
         else:
             expected = models[cell.id]
             cell.outputs, cell.execution_count = expected.outputs, expected.execution_count
+            if part.checks is not None:  # a changed check proves nothing
+                cell.source = expected.source
         cells.append((cell, part))
     return cells
 

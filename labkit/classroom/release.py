@@ -22,6 +22,7 @@ _RULE: Final = f"each solution stands between a line {BEGIN_SOLUTION!r} and a li
 _ANSWERS_BY_CODE: Final = (ast.Return, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 # What was meant as a mark: if it is not written as one, the solution would be handed out.
+_RANDOM_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){0,3}(-[0-9a-f]{12})?")
 _ALMOST_A_MARK: Final = re.compile(r"#\W*(?:begin|end)\W*solution", re.IGNORECASE)
 
 
@@ -107,6 +108,19 @@ def release(solved: NotebookNode) -> NotebookNode:
     return copied
 
 
+def name_exercises(solved: NotebookNode) -> None:
+    """Give exercises and checks that still have JupyterLab's random ids readable ones, in place.
+
+    The id of an exercise's cell is its name in tables of grades and in lists of answers. Raises
+    NotALab if the lab's form is broken.
+    """
+    for number, exercise in enumerate(notebooks.exercises(solved), start=1):
+        for index, kind in ((exercise.index, "exercise"), (exercise.check_index, "check")):
+            cell = solved.cells[index]
+            if _RANDOM_ID.fullmatch(cell.id):
+                cell.id = f"{kind}-{number}"
+
+
 def release_all(folder: Path = notebooks.LABS_DIR, *, check: bool = False) -> list[str]:
     """Write the learners' copies of all solved labs; return the names of what changed.
 
@@ -118,6 +132,7 @@ def release_all(folder: Path = notebooks.LABS_DIR, *, check: bool = False) -> li
     for path in notebooks.solved_labs(folder):
         solved = notebooks.clean(notebooks.read(path))
         try:
+            name_exercises(solved)
             copied = release(solved)
         except NotALab as error:
             raise NotALab(f"{path.name}: {error}") from None

@@ -55,7 +55,7 @@ def test_grade(handins: Path, lab: str, capsys: pytest.CaptureFixture[str]) -> N
     folder = handins.with_name("handins-grades")
     assert told.out.splitlines()[-1] == f"To read: {folder / 'grades.html'}"
     assert sorted(path.name for path in folder.iterdir()) == [
-        "grades.csv", "grades.html", "grades.xml",
+        "grades.csv", "grades.html", "grades.xml", "totals.csv",
     ]  # fmt: skip
     assert "1/2 ben: 0 of 2 solved" in told.err
 
@@ -127,7 +127,7 @@ def test_release(
     monkeypatch.setattr(commands, "_LABS_DIR", tmp_path / "labs")
     monkeypatch.setattr(commands.hygiene, "problems", lambda notebook, *, solved: [])
     assert main(["release", "--check"]) == 0
-    assert capsys.readouterr().out == "All labs are in order.\n"
+    assert capsys.readouterr().out == f"In order: {Path(tiny_lab.NAME).stem}\n"
     copied = tmp_path / "labs" / tiny_lab.NAME
     copied.write_text("changed")
     assert main(["release", "--check"]) == 1

@@ -149,3 +149,17 @@ def test_one_broken_lab_and_nothing_is_written(tmp_path: Path) -> None:
     with pytest.raises(NotALab, match="^95_broken.ipynb: exercise 'bill' has no check"):
         release.release_all(copied.parent)
     assert not copied.exists()
+
+
+def test_random_ids_of_exercises_become_readable_names(tmp_path: Path) -> None:
+    tiny_lab.write_labs(tmp_path)
+    path = tmp_path / "solutions" / tiny_lab.NAME
+    solved = notebooks.read(path)
+    tiny_lab.cell(solved, "mean").id = "0926740d"
+    tiny_lab.cell(solved, "check-mean").id = "3f0e8f3a-52a9-4d35-9ad2-7b6c0a3f8f11"
+    notebooks.write(solved, path)
+    release.release_all(tmp_path)
+    exercises = notebooks.exercises(notebooks.read(path))
+    assert [(one.name, one.check_id) for one in exercises] == [
+        ("bill", "check-bill"), ("exercise-2", "check-2"),
+    ]  # fmt: skip

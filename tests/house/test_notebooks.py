@@ -1,4 +1,4 @@
-"""Every notebook of the repository is as it should be stored: run, small, and of one vocabulary."""
+"""Every lab is as it should be stored: run, small, and of one vocabulary."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from labkit.classroom import hygiene, notebooks
 ROOT = Path(__file__).parents[2]
 # A glob, not a list: a new notebook is looked at from its first day.
 NOTEBOOKS = sorted(
-    path
-    for path in ROOT.glob("**/*.ipynb")
-    if not {".venv", ".ipynb_checkpoints"} & set(path.relative_to(ROOT).parts)
+    path for path in ROOT.glob("labs/**/*.ipynb") if ".ipynb_checkpoints" not in path.parts
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +18,7 @@ from labkit.classroom.grading.limits import Limits
 from labkit.classroom.grading.page import as_html
 from labkit.classroom.grading.results import ClassResult, LearnerResult
 from labkit.classroom.grading.run import run, stop_all
-from labkit.classroom.grading.tables import as_csv, as_junit
+from labkit.classroom.grading.tables import as_csv, as_junit, totals_csv
 from labkit.classroom.grading.task import Ran, Task
 from labkit.classroom.notebooks import NotALab
 from labkit.classroom.variants import seed_of
@@ -64,16 +65,21 @@ def grade(
 
 
 def write(result: ClassResult, folder: Path) -> list[Path]:
-    """Write grades.csv, grades.xml and grades.html, in place of earlier ones.
+    """Write grades.csv, totals.csv, grades.xml and grades.html, in place of earlier ones.
 
     Raises CannotGrade if they cannot be written there.
     """
-    texts = {"csv": as_csv(result), "xml": as_junit(result), "html": as_html(result)}
+    texts = {
+        "grades.csv": as_csv(result),
+        "totals.csv": totals_csv(result),
+        "grades.xml": as_junit(result),
+        "grades.html": as_html(result),
+    }
     written = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for kind, text in texts.items():
-            path, fresh = folder / f"grades.{kind}", folder / f".grades.{kind}.new"
+        for name, text in texts.items():
+            path, fresh = folder / name, folder / f".{name}.new"
             fresh.write_text(text, encoding="utf-8", errors="replace")
             fresh.replace(path)
             written.append(path)
@@ -130,11 +136,15 @@ def _prepare(
     tasks: dict[str, tuple[Answers, Task]] = {}
     for learner, path in _hand_ins(handins).items():
         try:
-            answers = handin.find_answers(sheet, handin.read(path))
+            handed = handin.read(path)
+            answers = handin.find_answers(sheet, handed)
         except NotALab as error:
             graded[learner] = results.not_graded(sheet, learner, str(error))
             continue
-        cells = handin.merge(sheet, answers, seeds(learner) if seeds else None)
+        seed = seeds(learner) if seeds else None
+        if remark := handin.seed_remark(handed, seed):
+            answers = dataclasses.replace(answers, remarks=(remark, *answers.remarks))
+        cells = handin.merge(sheet, answers, seed)
         tasks[learner] = (answers, Task(cells, limits, hidden, may_seal))
     return graded, tasks
 

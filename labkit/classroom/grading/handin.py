@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from labkit.classroom import notebooks
+from labkit.classroom.grading import meddling
 from labkit.classroom.grading.task import Cell
 from labkit.classroom.notebooks import EXERCISE_TAG, PARAMETERS_TAG, NotALab
 from labkit.classroom.release import stub
 from labkit.classroom.variants import INJECTED_TAG
+
+_SEED: Final = re.compile(r"^SEED = (\d+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,11 @@ class Sheet:
     parameters: str | None
     """The id of the parameters cell."""
 
+    def own_sources(self) -> list[str]:
+        """The cells that are the lab's own, not an answer's."""
+        answers = {question.name for question in self.questions}
+        return [source for name, source in self.sources.items() if name not in answers]
+
 
 @dataclass(frozen=True, slots=True)
 class HandedCell:
@@ -57,7 +66,7 @@ class Answers:
     sources: dict[str, str]
     """By exercise; without those that are missing."""
     notes: dict[str, str]
-    """By exercise: how its cell was found, when not by its id."""
+    """By exercise: how its cell was found, when not by its id, and what the teacher should read."""
     remarks: tuple[str, ...]
     """On the hand-in as a whole."""
 
@@ -141,10 +150,31 @@ def find_answers(sheet: Sheet, cells: Sequence[HandedCell]) -> Answers:
     notes = {name: f"its cell was found by {way}, not by its id" for name, (_, way) in
              otherwise.items()}  # fmt: skip
     found |= {name: cell for name, (cell, _) in otherwise.items()}
+    names = meddling.protected(sheet.own_sources())
+    for name, cell in found.items():
+        if told := meddling.meddles(cell.source, names):
+            words = f"read this cell: it {', '.join(told)}"
+            notes[name] = "; ".join(filter(None, [notes.get(name), words]))
     if not found:
         raise NotALab("none of this lab's exercises is in it: it may be the hand-in of another lab")
     remarks = _remarks(sheet, cells, {id(cell) for cell in found.values()})
     return Answers({name: cell.source for name, cell in found.items()}, notes, remarks)
+
+
+def seed_remark(cells: Sequence[HandedCell], seed: int | None) -> str:
+    """Say if the hand-in was made for another variant than `seed`; empty if it was not."""
+    made_for = None
+    for cell in cells:
+        if INJECTED_TAG in cell.tags and (found := _SEED.search(cell.source)):
+            made_for = int(found[1])
+    if made_for == seed:
+        return ""
+    this = "the plain lab" if seed is None else f"SEED {seed}"
+    other = "the plain lab" if made_for is None else f"SEED {made_for}"
+    return (
+        f"made for {other}, but graded with {this}: --variants takes the SEED from the file's "
+        "name, which must be the learner's"
+    )
 
 
 def merge(sheet: Sheet, answers: Answers, seed: int | None) -> tuple[Cell, ...]:
@@ -155,9 +185,13 @@ def merge(sheet: Sheet, answers: Answers, seed: int | None) -> tuple[Cell, ...]:
     if seed is not None and sheet.parameters is None:
         raise NotALab(f"{sheet.name} has no cell with the tag {PARAMETERS_TAG!r} that names SEED")
     stubs = {question.name: question.stub for question in sheet.questions}
-    wanted = stubs.keys() | {question.check_name for question in sheet.questions}
+    checks = {question.check_name for question in sheet.questions}
+    wanted = stubs.keys() | checks
+    again = meddling.imports(sheet.own_sources())
     merged = []
     for name, source in sheet.sources.items():
+        if name in checks and again:
+            merged.append(Cell(f"before-{name}", again, False))
         taken = answers.sources.get(name, stubs[name]) if name in stubs else source
         merged.append(Cell(name, taken, name in wanted))
         if seed is not None and name == sheet.parameters:

@@ -39,13 +39,17 @@ def is_below(path: str, folder: str) -> bool:
 
 
 def teachers_places(handed: Iterable[str], run_dir: Path) -> Places:
-    """The teacher's folders on this machine: home, solutions, tests, and those `handed` over.
+    """The teacher's folders on this machine: home, this checkout, and those `handed` over.
 
-    `run_dir` is the hand-in's own.
+    `run_dir` is the hand-in's own. Of the checkout all is hidden but the code: its history holds
+    the solutions, too.
     """
+    own = [str(Path.home())]
     checkout = _LABKIT_DIR.parent
-    own = (Path.home(), checkout / "labs" / "solutions", checkout / "tests")
-    hidden = {os.path.realpath(path) for path in (*handed, *map(str, own))}
+    if (checkout / "labs" / "solutions").is_dir():  # else labkit is installed among other packages
+        # The inner ones by name too: one may stand on the import path, as tests/ does in a test.
+        own += map(str, (checkout, checkout / "labs", checkout / "tests"))
+    hidden = {os.path.realpath(path) for path in (*handed, *own)}
     wanted = (*needed_paths(), str(run_dir))
     needed = {way(path) for path in wanted for way in (os.path.abspath, os.path.realpath)}
     return Places(tuple(sorted(hidden - {"/"})), tuple(sorted(needed - {"/"})))

@@ -111,9 +111,12 @@ def _mark(question: Question, answers: Answers, ran: Ran) -> Mark:
         state = State.NOT_RUN
         notes.append(f"not run: {ran.stopped}")
     else:
-        solved = check.stdout.rstrip() == question.expected.rstrip()
+        is_whole = not check.traceback and check.interrupted_s is None
+        solved = is_whole and check.stdout.rstrip() == question.expected.rstrip()
         state = State.SOLVED if solved else State.UNSOLVED
         notes += _interruptions(cell, "the cell") + _interruptions(check, "the check")
+    if cell.traceback and cell.interrupted_s is None:
+        notes.append(f"its cell ended with {cell.traceback.strip().splitlines()[-1]}")
     traceback = cell.traceback or cell.stderr or (check or nothing).traceback
     line = check.stdout.strip().partition("\n")[0] if check else ""
     return Mark(

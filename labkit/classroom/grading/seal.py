@@ -8,6 +8,7 @@ network but a loopback of its own. The lab that it starts makes further namespac
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import struct
 import sys
@@ -103,10 +104,13 @@ def _cover(folder: str, needed: Iterable[str]) -> None:
 
 
 def _set_read_only(path: str, read_only: bool) -> None:
-    """Of a mount, and for the root of all. Kernels before 5.12 cannot: there it stays as it is."""
+    """Of a mount, and for the root of all. Kernels before 5.12 cannot: there it stays as it is.
+
+    Raises OSError if the kernel could and refuses.
+    """
     changes = (_ATTR_READ_ONLY, 0) if read_only else (0, _ATTR_READ_ONLY)
     attributes = struct.pack("=4Q", *changes, 0, 0)
-    _libc().syscall(
+    result = _libc().syscall(
         ctypes.c_long(_SYS_MOUNT_SETATTR),
         ctypes.c_int(_AT_FDCWD),
         path.encode(),
@@ -114,6 +118,8 @@ def _set_read_only(path: str, read_only: bool) -> None:
         attributes,
         ctypes.c_size_t(len(attributes)),
     )
+    if result and ctypes.get_errno() != errno.ENOSYS:
+        _check(result, f"mount_setattr of {path}")
 
 
 def _loopback_up() -> None:

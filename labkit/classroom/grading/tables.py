@@ -12,14 +12,24 @@ _FORMULA_STARTS = ("=", "+", "-", "@")
 
 
 def as_csv(result: ClassResult) -> str:
-    """One row per learner and exercise."""
+    """One row per learner and exercise; remarks on a hand-in stand in each of its rows."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(("learner", "exercise", "solved", "line", "note"))
+    rows.writerow(("learner", "exercise", "solved", "line", "note", "remarks"))
     for learner in result.learners:
         for mark in learner.marks:
             cells = (learner.learner, mark.exercise, int(mark.is_solved), mark.line, mark.note)
-            rows.writerow([_plain(str(cell)) for cell in cells])
+            rows.writerow([_plain(str(cell)) for cell in (*cells, "; ".join(learner.remarks))])
+    return text.getvalue()
+
+
+def totals_csv(result: ClassResult) -> str:
+    """One row per learner: how many of how many exercises are solved."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(("learner", "solved", "exercises"))
+    for learner in result.learners:
+        rows.writerow((_plain(learner.learner), learner.solved, len(learner.marks)))
     return text.getvalue()
 
 

@@ -207,7 +207,8 @@ def _exit_words(status: int) -> str:
     # The first process of a sealed hand-in ends with 128 + the signal, as shells do.
     number = -status if status < 0 else status - 128
     if status < 0 or number in (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGTERM):
-        return f"killed by {signal.Signals(number).name}"
+        names = {known.value: known.name for known in signal.Signals}
+        return f"killed by {names.get(number, f'signal {number}')}"
     return f"exit status {status}"
 
 

@@ -11,6 +11,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 import tiny_lab
 
@@ -90,8 +91,13 @@ def test_the_tables_are_written_and_replaced(school: Any, tmp_path: Path) -> Non
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "grades.csv").write_text("old")
     written = write(result, tmp_path / "out")
-    assert [path.name for path in written] == ["grades.csv", "grades.xml", "grades.html"]
-    assert sorted(os.listdir(tmp_path / "out")) == ["grades.csv", "grades.html", "grades.xml"]
+    assert [path.name for path in written] == [
+        "grades.csv",
+        "totals.csv",
+        "grades.xml",
+        "grades.html",
+    ]
+    assert sorted(os.listdir(tmp_path / "out")) == sorted(path.name for path in written)
     rows = list(csv.DictReader(io.StringIO(written[0].read_text())))
     assert [(row["learner"], row["exercise"], row["solved"]) for row in rows] == [
         ("ada", "bill", "1"), ("ada", "mean", "1"),
@@ -188,3 +194,42 @@ def test_a_folder_without_hand_ins_is_said(school: Any, tmp_path: Path) -> None:
         grade(school.handins, school.lab)
     with pytest.raises(CannotGrade, match="is no folder"):
         grade(tmp_path / "nowhere", school.lab)
+
+
+def test_an_answer_that_replaces_the_check_gains_nothing(school: Any) -> None:
+    forged = "class check:\n    def __init__(self, title):\n        print('PASS', title)\n"
+    forged += "    def __enter__(self):\n        return print\n    def __exit__(self, *a):\n        return True"
+    school.hand_in("ada", bill=forged)
+    [ada] = grade(school.handins, school.lab).learners
+    assert [mark.is_solved for mark in ada.marks] == [False, False]
+    assert "gives a new meaning to `check`" in ada.marks[0].note
+
+
+def test_a_printed_pass_before_an_interrupted_check_is_none(school: Any) -> None:
+    forged = "class Forged(float):\n    def __eq__(self, other):\n        import os\n"
+    forged += (
+        "        os.write(1, b'PASS 1 \\xc2\\xb7 the bill\\n')\n        raise KeyboardInterrupt\n"
+    )
+    forged += "billed_ms = Forged()"
+    school.hand_in("ada", bill=forged)
+    [ada] = grade(school.handins, school.lab).learners
+    assert not ada.marks[0].is_solved
+
+
+def test_a_hand_in_of_another_variant_is_told(school: Any) -> None:
+    path = school.hand_in_solved("ada (1)")
+    notebook = notebooks.read(path)
+    cell = nbformat.v4.new_code_cell("SEED = 2894", id="injected-parameters")
+    cell.metadata["tags"] = ["injected-parameters"]
+    notebook.cells.insert(2, cell)
+    notebooks.write(notebook, path)
+    [ada] = grade(school.handins, school.lab).learners
+    assert ada.remarks[0].startswith("made for SEED 2894, but graded with the plain lab")
+    [ada] = grade(school.handins, school.lab, variants=True).learners
+    assert "made for SEED 2894, but graded with SEED" in ada.remarks[0]
+
+
+def test_how_a_cell_ended_is_told(school: Any) -> None:
+    school.hand_in("ada", bill="billed_ms = 78)")
+    [ada] = grade(school.handins, school.lab).learners
+    assert "its cell ended with SyntaxError: unmatched ')'" in ada.marks[0].note

@@ -36,8 +36,10 @@ def test_the_lab_is_run_with_the_learners_cells(school: Any) -> None:
     merged = sources(school, path)
     lab = {cell.id: cell.source for cell in tiny_lab.solved_lab().cells if "source" in cell}
     assert list(merged) == [
-        "parameters", "setup", "bill", "check-bill", "mean", "check-mean", "end",
+        "parameters", "setup", "bill", "before-check-bill", "check-bill", "mean",
+        "before-check-mean", "check-mean", "end",
     ]  # fmt: skip
+    assert "import check" in merged["before-check-bill"], "whatever the answer has made of it"
     assert merged["bill"] == "billed_ms = 1"
     assert merged["check-bill"] == lab["check-bill"]
     assert "BEGIN SOLUTION" not in merged["mean"]

@@ -38,7 +38,7 @@ def test_the_teachers_folders_are_hidden_and_python_is_not(
     found = places.teachers_places([str(tmp_path / "handins")], run_dir)
     root = Path(places.__file__).parents[3]
     for path in (home, tmp_path / "handins" / "ada.ipynb", root / "labs" / "solutions" / "x",
-                 root / "tests" / "x", home / "tmp"):  # fmt: skip
+                 root / "tests" / "x", root / ".git" / "x", home / "tmp"):  # fmt: skip
         assert found.hides(str(path)), path
     for path in (run_dir, Path(sys.prefix), Path(sys.executable), Path(places.__file__)):
         assert not found.hides(str(path)), path

@@ -5,7 +5,7 @@ import io
 import xml.etree.ElementTree as ElementTree
 
 from labkit.classroom.grading.results import ClassResult, LearnerResult, Mark, State, legible
-from labkit.classroom.grading.tables import as_csv, as_junit
+from labkit.classroom.grading.tables import as_csv, as_junit, totals_csv
 
 MARKS = (
     Mark("bill", "1 · the bill", State.SOLVED, "PASS 1 · the bill"),
@@ -15,18 +15,24 @@ MARKS = (
     Mark("last", "3 · the last", State.NOT_RUN, note="not run: it was stopped"),
     Mark("gone", "4 · gone", State.MISSING, "TODO 4 · gone – no", "its cell was removed"),
 )
-RESULT = ClassResult("01_first", ("a", "b", "c", "d"), (LearnerResult("ada", MARKS, (), 1.25),))
+RESULT = ClassResult(
+    "01_first", ("a", "b", "c", "d"), (LearnerResult("ada", MARKS, ("late",), 1.25),)
+)
 
 
 def test_csv() -> None:
     rows = list(csv.reader(io.StringIO(as_csv(RESULT))))
     assert rows == [
-        ["learner", "exercise", "solved", "line", "note"],
-        ["ada", "bill", "1", "PASS 1 · the bill", ""],
-        ["ada", "mean", "0", "TODO 2 · the mean – sum", ""],
-        ["ada", "last", "0", "", "not run: it was stopped"],
-        ["ada", "gone", "0", "TODO 4 · gone – no", "its cell was removed"],
+        ["learner", "exercise", "solved", "line", "note", "remarks"],
+        ["ada", "bill", "1", "PASS 1 · the bill", "", "late"],
+        ["ada", "mean", "0", "TODO 2 · the mean – sum", "", "late"],
+        ["ada", "last", "0", "", "not run: it was stopped", "late"],
+        ["ada", "gone", "0", "TODO 4 · gone – no", "its cell was removed", "late"],
     ]
+
+
+def test_totals() -> None:
+    assert totals_csv(RESULT).splitlines() == ["learner,solved,exercises", "ada,1,4"]
 
 
 def test_junit() -> None:
