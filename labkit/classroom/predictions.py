@@ -133,11 +133,13 @@ class Answer:
 
 def _as_value(value: object) -> Value:
     """Return a value in the plain form that JSON knows; numpy's numbers are none of those."""
+    if type(value).__module__ == "numpy" and hasattr(value, "item"):
+        value = value.item()
     if isinstance(value, str | bool):
         return value
     if isinstance(value, numbers.Integral):
         return int(value)
-    if isinstance(value, numbers.Real) and math.isfinite(value):
+    if isinstance(value, numbers.Real | Decimal) and math.isfinite(value):
         return float(value)
     raise ValueError(f"{value!r} is no answer: a word, a truth value or a finite number is")
 

@@ -45,6 +45,7 @@ class Event:
     phase: str | None = None
     outcome: str | None = None
     error_type: str | None = None
+    architecture: str | None = None
     memory_mb: int | None = None
     duration_ms: float | None = None
     init_ms: float | None = None

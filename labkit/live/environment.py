@@ -320,6 +320,7 @@ class ExecutionEnvironment:
             invocation,
             outcome=result.status,
             error_type=result.error_type,
+            architecture=configuration.architecture,
             memory_mb=configuration.memory_mb,
             duration_ms=duration_ms,
             init_ms=init_ms,

@@ -14,27 +14,36 @@ _WAIT_S: Final = 10.0
 _log = logging.getLogger(__name__)
 
 
-def follow(client: LabClient, callback: Callable[[list[Event]], None]) -> Callable[[], None]:
+def follow(
+    client: LabClient,
+    callback: Callable[[list[Event]], None],
+    ended: Callable[[], None] | None = None,
+) -> Callable[[], None]:
     """Call back with all events so far, then with new ones as they happen; return what ends it.
 
     The callback runs in one thread of its own; an exception in it ends this follow alone and is
-    logged. The thread ends by itself when the lab stops.
+    logged. The thread ends by itself when the lab stops, and calls `ended` then.
     """
     cancelled = threading.Event()
     threading.Thread(
-        target=_follow, args=(client, callback, cancelled), name="labkit-feed", daemon=True
+        target=_follow, args=(client, callback, ended, cancelled), name="labkit-feed", daemon=True
     ).start()
     return cancelled.set
 
 
 def _follow(
-    client: LabClient, callback: Callable[[list[Event]], None], cancelled: threading.Event
+    client: LabClient,
+    callback: Callable[[list[Event]], None],
+    ended: Callable[[], None] | None,
+    cancelled: threading.Event,
 ) -> None:
     last, wait_s = 0, 0.0
     while not cancelled.is_set():
         try:
             events = client.events(after=last, wait_s=wait_s)
         except LabError:  # the lab has stopped
+            if ended is not None:
+                ended()
             return
         if cancelled.is_set():
             return

@@ -126,8 +126,9 @@ class HistoryBuilder:
         elif event.environment is None:
             return
         if self._start_ms is None:
-            self._start_ms = event.time_ms
-        self._end_ms = event.time_ms
+            self._start_ms = self._end_ms = event.time_ms
+        self._start_ms = min(self._start_ms, event.time_ms)
+        self._end_ms = max(self._end_ms, event.time_ms)
         if event.environment is None:
             return
         if event.environment not in self._lives:
@@ -166,7 +167,8 @@ class _Life:
                 self.cold += event.phase != "invoke" and not self._provisioned
             case EventKind.INIT_ENDED:
                 self._process = event.outcome == "success"
-                inside = self._process and event.phase == "invoke"
+                # An init inside an invocation ends, well or badly, and the invocation goes on.
+                inside = event.phase == "invoke"
                 self._turn(Doing.INVOKE if inside else self._waiting(), event.time_ms, event)
             case EventKind.INVOKE_STARTED:
                 self._turn(Doing.INVOKE, event.time_ms)

@@ -63,7 +63,6 @@ class Lab:
         self._events: list[Event] = []
         self._lock = threading.RLock()  # widgets ask from threads of their own
         self._aws_clients: dict[str, Any] = {}
-        self._cancels: list[Callable[[], None]] = []
 
     @classmethod
     def start(cls, *, seed: int = 0, port: int = 0) -> Lab:
@@ -90,8 +89,6 @@ class Lab:
         """End the lab and set everything back that `start` set. Stopping twice does nothing."""
         if self._client is None or os.getpid() != self._pid:  # a forked child is not the owner
             return
-        for cancel in self._cancels:
-            cancel()
         self._client = None
         for client in self._aws_clients.values():
             client.close()
@@ -208,14 +205,16 @@ class Lab:
         lines = read_report_lines(self.client("logs"), self.client("lambda"), function)
         return reports_of(lines, self.events(kind="invoke_ended"), self.region)
 
-    def follow(self, callback: Callable[[list[Event]], None]) -> Callable[[], None]:
+    def follow(
+        self,
+        callback: Callable[[list[Event]], None],
+        ended: Callable[[], None] | None = None,
+    ) -> Callable[[], None]:
         """Call back with all events so far, then with new ones as they happen, in a thread.
 
-        Returns what ends it; stopping the lab ends it too.
+        Returns what ends it. Stopping the lab ends it too, and calls `ended`.
         """
-        cancel = follow(self._control, callback)
-        self._cancels.append(cancel)
-        return cancel
+        return follow(self._control, callback, ended)
 
     @property
     def now(self) -> datetime:
@@ -266,17 +265,21 @@ class Lab:
             raise LabError("This lab has been stopped; Lab.start() starts a new one.")
         return self._client
 
-    def client(self, service: str) -> Any:
-        """Return a boto3 client of this lab, whatever the environment has been changed to since."""
+    def client(self, service: str, config: Any = None) -> Any:
+        """Return a boto3 client of this lab, whatever the environment has been changed to since.
+
+        With a `config` (botocore's) it is a new one.
+        """
         _ = self._control
         import boto3
 
         with self._lock:
-            if service not in self._aws_clients:
-                self._aws_clients[service] = boto3.client(
-                    service, endpoint_url=self.endpoint_url, **self._credentials
-                )
-            return self._aws_clients[service]
+            if service in self._aws_clients and config is None:
+                return self._aws_clients[service]
+            client = boto3.client(
+                service, endpoint_url=self.endpoint_url, config=config, **self._credentials
+            )
+            return client if config else self._aws_clients.setdefault(service, client)
 
     def _deploy(
         self,

@@ -7,14 +7,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import boto3
 from botocore.config import Config
 
 from labkit.core.report import ERROR, SUCCESS, TIMEOUT, Report, parse_report, report_of_record
 from labkit.live.client import LabError
 from labkit.pricing import invocation_cost_usd
+
+if TYPE_CHECKING:
+    from labkit.notebook.lab import Lab
 
 _PAYLOAD_MAX: Final = 160
 _READ_LIMIT_S: Final = 960
@@ -49,12 +51,12 @@ class Measurement:
         return f"<Measurement: {size}, {start}, {self.outcome}>"
 
 
-def patient_client(endpoint_url: str) -> Any:
+def patient_client(lab: Lab) -> Any:
     """Return a boto3 client of Lambda which waits as long as a function may run, and never repeats
     a call by itself: an invocation is asked for once and happens once.
     """
     config = Config(read_timeout=_READ_LIMIT_S, retries={"total_max_attempts": 1})
-    return boto3.client("lambda", endpoint_url=endpoint_url, config=config)
+    return lab.client("lambda", config)
 
 
 def measure(client: Any, function: str, payload: str, wanted: Mapping[str, int]) -> Measurement:
@@ -118,7 +120,9 @@ def summary(measurement: Measurement) -> str:
 
 
 def compared(a: Measurement, b: Measurement) -> str:
-    """Tell how `b` compares with `a`."""
+    """Tell how `b` compares with `a`, where there is something to compare."""
+    if not (a.outcome == b.outcome == SUCCESS and a.duration_ms > 0):
+        return "Only two invocations that succeeded can be compared in time."
     time, cost = b.duration_ms / a.duration_ms, b.cost_usd / a.cost_usd
     time, cost = (float(f"{ratio:.2g}") for ratio in (time, cost))
     return f"B takes {time:,g} times as long as A and costs {cost:,g} times as much."

@@ -40,7 +40,7 @@ PAGE = """async ({source, css, data, palette, live}) => {
         return Object.fromEntries(Object.entries(value).map(([key, it]) => [key, unpacked(it)]));
     };
     data = unpacked(data);
-    const prices = {requests: 2e-7, duration: 1.66667e-5};
+    const prices = {x86_64: {requests: 2e-7, duration: 1.66667e-5}};
     const values = {_data: data, _palette: palette, _prices: prices, _is_live: live};
     const model = {get: (name) => values[name], set() {}, on() {}, off() {}, send() {}};
     const style = document.createElement("style");

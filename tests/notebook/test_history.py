@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from labkit.notebook.history import Doing, Row, history
+from labkit.core.events import Event
+from labkit.notebook.history import PROVISIONED_REASON, Doing, HistoryBuilder, Row, history
 
 INIT, INVOKE, FROZEN, NO_PROCESS = Doing.INIT, Doing.INVOKE, Doing.FROZEN, Doing.NO_PROCESS
 
@@ -119,3 +120,73 @@ def test_time_begins_with_the_first_thing_to_be_seen(story: Any) -> None:
     story.add("accepted", 0)
     story.init("a", 200, 25)
     assert history(story.events()).start_ms == history(story.events()).rows[0].spans[0].start_ms
+
+
+def test_event_by_event_it_comes_to_the_same(sleepers: Any) -> None:
+    builder, events = HistoryBuilder(), sleepers.events()
+    for number, event in enumerate(events, start=1):
+        builder.take(event)
+        assert builder.history() == history(events[:number])
+
+
+def test_what_was_read_before_does_not_change_with_what_comes(story: Any) -> None:
+    story.init("a", 0, 25)
+    story.invoke("a", 25, 40)
+    builder, events = HistoryBuilder(), story.events()
+    for event in events[:3]:
+        builder.take(event)
+    early = builder.history()
+    assert doings(early.rows[0]) == [INIT, INVOKE]
+    builder.take(events[3])
+    assert early.rows[0].spans[-1].event is None
+    assert builder.history().rows[0].spans[-1].event == events[3]
+
+
+def test_what_has_just_begun_is_there(story: Any) -> None:
+    story.init("a", 0, 25)
+    story.add("invoke_started", 25, environment="a")
+    (row,) = history(story.events()).rows
+    assert (row.spans[-1].doing, row.spans[-1].start_ms) == (INVOKE, row.spans[-1].end_ms)
+
+
+def test_provisioned_concurrency_waits_as_such_and_is_no_cold_start(story: Any) -> None:
+    story.add("init_started", 0, environment="a", phase="init", reason=PROVISIONED_REASON)
+    story.add("init_ended", 40, environment="a", phase="init", outcome="success")
+    story.invoke("a", 100, 20)
+    story.add("environment_ended", 500, environment="a", reason="provisioned")
+    past = history(story.events())
+    assert doings(past.rows[0]) == [INIT, Doing.PROVISIONED, INVOKE, Doing.PROVISIONED]
+    assert past.cold == 0
+    assert past.rows[0].ended is not None
+
+
+def test_throttles_keep_why(story: Any) -> None:
+    story.add("throttled", 12, reason="ConcurrentInvocationLimitExceeded")
+    past = history(story.events())
+    assert [event.reason for event in past.throttles] == ["ConcurrentInvocationLimitExceeded"]
+    assert past.throttles_ms == [past.start_ms]
+
+
+def test_an_invocation_whose_init_inside_it_fails_is_an_invocation(story: Any) -> None:
+    """After a lost process: init runs inside the invocation, fails, and fails the invocation."""
+    story.init("a", 0, 10)
+    story.invoke("a", 10, 5, outcome="timeout", error_type="Sandbox.Timedout")
+    story.add("invoke_started", 30, environment="a")
+    story.init("a", 31, 9, phase="invoke", outcome="error")
+    story.add("invoke_ended", 41, environment="a", outcome="error", duration_ms=11.0)
+    past = history(story.events())
+    spans = past.rows[0].spans
+    assert doings(past.rows[0]) == [INIT, INVOKE, NO_PROCESS, INVOKE, INIT, INVOKE]
+    assert spans[-1].event is not None and spans[-1].event.kind == "invoke_ended"
+    assert past.errors == 2
+
+
+def test_times_that_run_backwards_do_not_turn_the_axis(story: Any) -> None:
+    events = [
+        Event.from_dict(
+            {"seq": seq, "time_ms": time_ms, "kind": "init_started", "environment": name}
+        )
+        for seq, (time_ms, name) in enumerate([(100.0, "a"), (50.0, "b")], 1)
+    ]
+    past = history(events)
+    assert (past.start_ms, past.end_ms) == (50.0, 100.0)

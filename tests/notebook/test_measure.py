@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import botocore.exceptions
@@ -67,7 +68,7 @@ def lab() -> Iterator[Lab]:
 
 @pytest.fixture(scope="module")
 def client(lab: Lab) -> Iterator[Any]:
-    client = patient_client(lab.endpoint_url)
+    client = patient_client(lab)
     yield client
     client.close()
 
@@ -159,8 +160,14 @@ def test_the_figures_have_their_units() -> None:
 
 
 def test_two_are_compared_by_time_and_cost() -> None:
-    line = "B takes 16 times as long as A and costs 0.069 times as much."
-    assert compared(COLD, TIMED_OUT) == line
+    slow = replace(COLD, memory_mb=128, duration_ms=979.0, cost_usd=0.0000023)
+    assert compared(COLD, slow) == "B takes 16 times as long as A and costs 0.069 times as much."
+
+
+@pytest.mark.parametrize("other", [TIMED_OUT, replace(COLD, outcome="error", duration_ms=0.0)])
+def test_what_failed_is_not_compared(other: Measurement) -> None:
+    for pair in ((COLD, other), (other, COLD)):
+        assert compared(*pair).startswith("Only two invocations that succeeded")
 
 
 def test_the_text_of_a_measurement_is_the_same_in_each_run() -> None:

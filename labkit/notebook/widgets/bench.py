@@ -75,7 +75,7 @@ class InvokeBench(LabWidget):
             raise ValueError(f"knobs are some of {', '.join(KNOBS)}, not {knobs!r}")
         name = function if isinstance(function, str) else function.name
         self._payload = json.dumps(event)
-        self._client = patient_client(lab.endpoint_url)
+        self._client = patient_client(lab)
         self._one_at_a_time = threading.Lock()
         self.measurements: list[Measurement] = []
         """The invocations so far, oldest first."""
@@ -116,7 +116,7 @@ class InvokeBench(LabWidget):
             self.invoke(**{knob: content[knob] for knob in self.knobs})
         except Exception as failure:  # whatever it is belongs in front of who pressed
             error = _line(failure)
-        with self.hold_sync():
+        with self._one_at_a_time, self.hold_sync():
             self.error, self.busy = error, False
 
     def _shown(self, measurement: Measurement) -> dict[str, Any]:

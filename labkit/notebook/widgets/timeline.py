@@ -8,13 +8,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 import traitlets
+from botocore.exceptions import BotoCoreError, ClientError
 
 from labkit.core.events import Event
 from labkit.live.client import LabError
 from labkit.notebook.figures import environments_over_time
 from labkit.notebook.history import HistoryBuilder
 from labkit.notebook.widgets.base import STATIC, LabWidget
-from labkit.notebook.widgets.timeline_columns import columns
+from labkit.notebook.widgets.timeline_columns import ARCHITECTURES, columns
 from labkit.pricing.lambda_prices import first_tier_usd
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ _SHARE: Final = 0.1
 """Packing takes at most this part of the time: the kernel has a cell to run."""
 _BYTES_PER_S: Final = 2_000_000
 """A larger picture is sent less often, so that a slow connection keeps up."""
-_REGION, _ARCHITECTURE = "us-east-1", "x86_64"
+_REGION: Final = "us-east-1"
+"""Whose prices hold where no lab says."""
 
 
 class Timeline(LabWidget):
@@ -52,6 +54,7 @@ class Timeline(LabWidget):
         self._events: list[Event] = []
         self._next_sync_s = 0.0
         self._later: threading.Timer | None = None
+        self._views, self._is_hidden = 0, False
         self._lab: Lab | None = None
         events: Iterable[Event]
         if isinstance(source, Iterable):
@@ -62,13 +65,12 @@ class Timeline(LabWidget):
         super().__init__(
             _data=columns(self._builder.history()),
             _is_live=self._lab is not None,
-            _prices={
-                item: float(first_tier_usd(item, architecture=_ARCHITECTURE, region=_REGION))
-                for item in ("requests", "duration")
-            },
+            _prices=_prices(_REGION if self._lab is None else self._lab.region),
         )
         self.on_msg(self._asked)
-        self._cancel = self._lab.follow(self._take) if self._lab is not None else _nothing
+        self._cancel = _nothing
+        if self._lab is not None:
+            self._cancel = self._lab.follow(self._take, self._ended)
 
     def close(self) -> None:
         """Take the widget away, and follow the lab no longer."""
@@ -89,7 +91,7 @@ class Timeline(LabWidget):
     def _take(self, events: list[Event]) -> None:
         """New events of the lab, in the feed's thread."""
         with self._lock:
-            if not self._add(events) or self._later is not None:
+            if not self._add(events) or self._later is not None or self._is_hidden:
                 return
             wait_s = self._next_sync_s - time.monotonic()
             if wait_s <= 0:
@@ -106,22 +108,38 @@ class Timeline(LabWidget):
 
     def _sync(self) -> None:
         """Send the picture; under the lock, so that an older one never follows a newer one."""
-        began_s = time.monotonic()
+        began_s = time.thread_time()  # of the processor: waiting for it must not slow this down
         data = columns(self._builder.history())
         self._data = data
-        took_s = time.monotonic() - began_s
+        took_s = time.thread_time() - began_s
         size = sum(len(column) for group in ("bars", "records") for column in data[group].values())
-        self._next_sync_s = began_s + max(_SYNC_S, took_s / _SHARE, size / _BYTES_PER_S)
+        self._next_sync_s = time.monotonic() + max(_SYNC_S, took_s / _SHARE, size / _BYTES_PER_S)
+
+    def _ended(self) -> None:
+        """The lab has stopped: nothing will come any more."""
+        self._is_live = False
 
     def _asked(self, widget: object, content: dict[str, Any], buffers: object) -> None:
         """The page wants the log lines of an invocation."""
+        if content.get("type") in ("seen", "gone"):
+            self._viewed(content["type"] == "seen")
         if content.get("type") != "log" or self._lab is None:
             return
         try:
             lines = list(self._lab.logs(content["function"], request_id=content["request_id"]))
-        except LabError as error:
+        except (LabError, BotoCoreError, ClientError) as error:
             lines = [str(error)]
         self.send({"type": "log", "request_id": content["request_id"], "lines": lines})
+
+    def _viewed(self, is_new: bool) -> None:
+        """A view has come or gone. What nobody looks at is not packed: a cell that is run again
+        leaves its old widget behind.
+        """
+        with self._lock:
+            self._views += 1 if is_new else -1
+            was_hidden, self._is_hidden = self._is_hidden, self._views <= 0
+            if was_hidden and not self._is_hidden:
+                self._sync()
 
     def _text(self) -> str:
         with self._lock:
@@ -131,6 +149,17 @@ class Timeline(LabWidget):
         with self._lock:
             events = list(self._events)
         return environments_over_time(events, function=self._function).png if events else None
+
+
+def _prices(region: str) -> dict[str, dict[str, float]]:
+    """The prices of the first tier in USD, by architecture."""
+    return {
+        architecture: {
+            item: float(first_tier_usd(item, architecture=architecture, region=region))
+            for item in ("requests", "duration")
+        }
+        for architecture in ARCHITECTURES
+    }
 
 
 def _nothing() -> None:

@@ -27,6 +27,7 @@ KINDS: Final = {
 }
 ERROR_MARK, TIMEOUT_MARK, END_MARK, THROTTLE_MARK = range(4)
 OUTCOMES: Final = ("success", "error", "timeout")
+ARCHITECTURES: Final = ("x86_64", "arm64")
 
 _PLACE: Final = (("row", "u4"), ("kind", "u1"), ("record", "i4"))
 _BAR: Final = (("start", "f8"), ("end", "f8"), *_PLACE)
@@ -34,7 +35,8 @@ _MARK: Final = (("time", "f8"), *_PLACE)
 _RECORD: Final = (
     *(("duration_ms", "f4"), ("init_ms", "f4"), ("billed_ms", "f4")),
     *(("memory_mb", "f4"), ("max_memory_mb", "f4")),
-    *(("outcome", "u1"), ("why", "i2"), ("function", "i2")),
+    *(("outcome", "u1"), ("architecture", "u1"), ("is_inside", "u1")),
+    *(("why", "i4"), ("function", "i4")),
 )
 
 
@@ -97,7 +99,7 @@ class _Records:
     def __init__(self) -> None:
         self.texts: dict[str, int] = {}
         self.ids: list[bytes] = []
-        self.rows: list[tuple[float, float, float, float, float, int, int, int]] = []
+        self.rows: list[tuple[float | int, ...]] = []
 
     def add(self, event: Event | None) -> int:
         if event is None:
@@ -111,6 +113,8 @@ class _Records:
                 _number(event.memory_mb),
                 _number(event.max_memory_mb),
                 OUTCOMES.index(event.outcome) if event.outcome in OUTCOMES else 0,
+                ARCHITECTURES.index(event.architecture or ARCHITECTURES[0]),
+                event.phase == "invoke",  # an init inside an invocation
                 self._text_index(event.error_type or event.reason),
                 self._text_index(event.function),
             )

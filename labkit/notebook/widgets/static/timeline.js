@@ -9,6 +9,7 @@ const ERROR = 0, TIMEOUT = 1, END = 2, THROTTLE = 3;
 const BAR_WORDS = ["frozen", "process gone", "invoke", "init", "provisioned"];
 const MARK_WORDS = ["error", "timeout", "environment ended", "throttled"];
 const OUTCOMES = ["success", "error", "timeout"];
+const ARCHITECTURES = ["x86_64", "arm64"];
 
 const CUT = 0.07, CUTS = 0.6;   // the width of a cut, and of all cuts, as parts of the busy time
 const STAGE_MAX = 320, ROW_MIN = 10, ROW_MAX = 26, TOP = 22, AXIS = 38, RIGHT = 10;
@@ -77,7 +78,7 @@ const MARK_TYPES = { time: Float64Array, row: Uint32Array, kind: Uint8Array, rec
 const RECORD_TYPES = {
   id: Uint8Array, duration_ms: Float32Array, init_ms: Float32Array, billed_ms: Float32Array,
   memory_mb: Float32Array, max_memory_mb: Float32Array, outcome: Uint8Array,
-  why: Int16Array, function: Int16Array,
+  architecture: Uint8Array, is_inside: Uint8Array, why: Int32Array, function: Int32Array,
 };
 
 function unpack(sent) {
@@ -165,14 +166,14 @@ function makeAxis(data, toScale) {
   }
   const rest = Math.max(data.end - last(times), 0);
   add(data.end, rest, rest);
-  const length = last(places) || 1;
+  // What goes on is drawn beyond the last event, to scale.
+  const map = (keys, values) => (value) => value > last(keys)
+    ? last(values) + value - last(keys)
+    : interpolate(value, keys, values);
   return {
-    cuts, length,
-    // What goes on is drawn beyond the last event.
-    place: (time) => time > data.end ? length + time - data.end : interpolate(time, times, places),
-    time: (place) => place > length ? data.end + place - length : interpolate(place, places, times),
-    drawn: (place) => interpolate(place, places, drawn),
-    placeOfDrawn: (ms) => interpolate(ms, drawn, places),
+    cuts, length: last(places),
+    place: map(times, places), time: map(places, times),
+    drawn: map(places, drawn), placeOfDrawn: map(drawn, places),
   };
 }
 
@@ -214,20 +215,32 @@ function describe(data, bar, prices) {
   }
   const init = known.init_ms[record], took = known.duration_ms[record];
   const isCold = !Number.isNaN(init);
-  told.title += isCold ? ", after a cold start" : ", warm";
+  const inside = initInside(data, teller(data, bar));
+  told.title += isCold ? ", after a cold start" : inside ? ", with an init inside" : ", warm";
   told.id = requestId(data, record);
   if (!Number.isNaN(took)) {
     facts.push(["duration", duration(took)]);
-    told.phases = isCold ? [["init", init], ["invoke", took]] : [["invoke", took]];
+    told.phases = isCold ? [["init", init], ["invoke", took]]
+      : inside ? [["init", inside], ["invoke", Math.max(took - inside, 0)]] : [["invoke", took]];
   }
   if (isCold) facts.push(["init", duration(init)]);
+  if (inside) facts.push(["init in it", duration(inside)]);
   facts.push(["outcome", why ? `${outcome}: ${why}` : outcome]);
   facts.push(...costs(known, record, prices));
   if (told.id) facts.push(["request id", told.id]);
   return told;
 }
 
-function costs(known, record, prices) {
+// How long an init took that ran inside an invocation, after a process was lost; 0 if none did.
+function initInside(data, bar) {
+  const { start, end, row, kind, record } = data.bar, before = bar - 1;
+  const isInit = before >= 0 && row[before] === row[bar] && kind[before] === INIT;
+  if (!isInit || record[before] < 0 || !data.record.is_inside[record[before]]) return 0;
+  return end[before] - start[before];
+}
+
+function costs(known, record, allPrices) {
+  const prices = allPrices[ARCHITECTURES[known.architecture[record]]];
   const billed = known.billed_ms[record], memory = known.memory_mb[record];
   const facts = [], used = known.max_memory_mb[record];
   if (!Number.isNaN(billed)) {
@@ -400,7 +413,7 @@ class Picture {
     else if (isAtEnd) this.setWindow(this.length - width, this.length);
   }
 
-  get length() { return this.axis ? this.axis.length + this.extra : 1; }
+  get length() { return (this.axis && this.axis.length + this.extra) || 1; }
   get lanes() { return this.data.rows.length + (this.data.hasThrottles ? 1 : 0); }
   get headPlace() { return this.head === null ? this.length : this.axis.place(this.head); }
   get plotWidth() { return this.width - this.labels - RIGHT; }
@@ -469,7 +482,6 @@ class Picture {
     const head = this.headPlace;
     this.drawLayer(this.from, Math.min(head, this.to), 1);
     if (this.head !== null) this.drawLayer(Math.max(head, this.from), this.to, GHOST);
-    this.drawOutlines();
     this.drawCuts();
     this.drawLabels();
     this.drawHead();
@@ -485,15 +497,16 @@ class Picture {
   // Bars and marks between two places, nothing outside.
   drawLayer(from, to, alpha) {
     if (to < from) return;
-    const { context } = this, slack = 9;   // a mark may stand over the edge of the plot
+    const { context } = this, slack = this.from > 0 ? 2 : 8;   // the first mark may stand over
     const left = from <= this.from ? this.labels - slack : this.x(from);
     const right = to >= this.to ? this.width : this.x(to);
     context.save();
     context.beginPath();
-    context.rect(left, TOP - 1, right - left, this.areaHeight + 2);
+    context.rect(left, TOP - 2, right - left, this.areaHeight + 4);
     context.clip();
     context.globalAlpha = alpha;
     this.drawBars(from, to);
+    this.drawOutlines();
     this.drawMarks(from, to);
     context.restore();
   }
@@ -546,10 +559,6 @@ class Picture {
 
   drawOutlines() {
     const { context } = this;
-    context.save();
-    context.beginPath();
-    context.rect(this.labels - 4, TOP - 4, this.width - this.labels, this.areaHeight + 8);
-    context.clip();
     for (const [bar, line] of [[this.hovered, 1.25], [this.selected, 2]]) {
       if (bar < 0) continue;
       const box = this.boxOf(bar);
@@ -559,19 +568,20 @@ class Picture {
         context.strokeRect(box.x - 2, box.y - 2, box.width + 4, box.height + 4);
       }
     }
-    context.restore();
   }
 
   // Cut waiting takes room on the axis but is no drawn time: ticks count the drawn time only.
   drawTicks() {
     const { context, colours, axis } = this, bottom = TOP + this.areaHeight;
-    const { unit, unitMs, step, digits } = tickStep(this.to - this.from, this.plotWidth / 90);
+    const most = this.plotWidth / 90 / (this.to - this.from);
+    const drawn = Math.max(axis.drawn(this.to) - axis.drawn(this.from), 1e-3);
+    const { unit, unitMs, step, digits } = tickStep(drawn, Math.max(most * drawn, 1.5));
     Object.assign(context, { textAlign: "center", textBaseline: "top", lineWidth: 1 });
     context.strokeStyle = colours.rule;
     context.fillStyle = colours.faint;
     let taken = -Infinity;
     const first = Math.max(Math.ceil(axis.drawn(this.from) / unitMs / step - 1e-9), 0);
-    const stop = axis.drawn(Math.min(this.to, axis.length)) + this.extra + 1e-9;
+    const stop = axis.drawn(this.to) + 1e-9;
     for (let i = first; i * step * unitMs <= stop; i++) {
       const place = Math.max(axis.placeOfDrawn(i * step * unitMs), this.from);
       const x = Math.round(this.x(place)) + 0.5;
@@ -740,7 +750,7 @@ class Picture {
 
   // The next time after (step 1) or before (step -1) the head at which something begins or ends.
   nextEvent(step) {
-    const { bar, mark } = this.data, here = this.head ?? Infinity;
+    const { bar, mark, end } = this.data, here = this.head ?? (step > 0 ? Infinity : end);
     let found = step > 0 ? Infinity : -Infinity;
     const offer = (time) => {
       if (step > 0 ? time > here && time < found : time < here && time > found) found = time;
@@ -863,6 +873,7 @@ function render({ model, el }) {
   const still = window.matchMedia("(prefers-reduced-motion: reduce)");
   let playing = 0, frame = 0, growing = 0, opened = "", patience = 0;
   let received = performance.now(), isSpeedChosen = false;
+  const hasLab = model.get("_is_live");
   const pointers = new Map();       // id → [x, y] of each finger or button that is down
   let drag = null;                  // {mode: "scrub" | "pan", x, y, moved}
 
@@ -988,13 +999,17 @@ function render({ model, el }) {
     panel.replaceChildren(close, element("b", {}, told.title), list(told.facts));
     if (told.phases.length) panel.insertBefore(phaseBar(told.phases), panel.lastChild);
     opened = told.id;
-    if (opened && model.get("_is_live")) askForLog(bar);
+    if (opened && hasLab) askForLog(bar);
     panel.hidden = false;
     root.dataset.opened = opened || told.title;
   }
   function askForLog(bar) {
     const log = element("pre", { tabindex: 0, "aria-label": "log lines" }, "…");
     panel.append(log);
+    if (!model.get("_is_live")) {
+      log.textContent = "The lab has been stopped, and its log is gone.";
+      return;
+    }
     clearTimeout(patience);
     patience = setTimeout(() => {
       if (log.textContent === "…") {
@@ -1006,7 +1021,7 @@ function render({ model, el }) {
     catch { log.textContent = "The kernel reads the log, and there is none."; }
   }
   function heard(message) {
-    if (message.type !== "log" || message.request_id !== opened) return;
+    if (message.type !== "log" || !opened || message.request_id !== opened) return;
     panel.querySelector("pre").textContent =
       message.lines.join("\n") || "This invocation has written no log lines.";
   }
@@ -1126,11 +1141,14 @@ function render({ model, el }) {
   canvas.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
     event.preventDefault();
-    event.stopPropagation();
     keys[event.key]();
   });
   panel.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") { event.stopPropagation(); closeRecord(); canvas.focus(); }
+    if (event.key === "Escape") { closeRecord(); canvas.focus(); }
+  });
+  // Keys that are meant for a control here are no commands to the notebook; Shift+Enter still is.
+  root.addEventListener("keydown", (event) => {
+    if (!event.ctrlKey && !event.metaKey && !event.altKey && !event.shiftKey) event.stopPropagation();
   });
   const clicks = {
     play: togglePlay, start: keys.Home, back: keys[","], next: keys["."], live: keys.End,
@@ -1161,6 +1179,7 @@ function render({ model, el }) {
     draw();
   }
   model.on("change:_data", changed);
+  model.on("change:_is_live", draw);
   model.on("msg:custom", heard);
   const sizes = new ResizeObserver(draw);
   sizes.observe(root);
@@ -1171,6 +1190,8 @@ function render({ model, el }) {
   repaint();
   paint();
   keepGrowing();
+  const tell = (type) => { try { model.send({ type }); } catch { /* without a kernel */ } };
+  tell("seen");
   // For tests and the console: the picture, and where a bar is on the page.
   root.labkit = {
     picture, paint,
@@ -1180,7 +1201,9 @@ function render({ model, el }) {
     },
   };
   return () => {
+    tell("gone");
     model.off("change:_data", changed);
+    model.off("change:_is_live", draw);
     model.off("msg:custom", heard);
     sizes.disconnect();
     themes.disconnect();
