@@ -265,7 +265,7 @@ def step(what: str, command: list[str], environ: dict[str, str] | None = None) -
         tail = "\n".join([line for line in told if not line.startswith("WARNING")][-15:])
         need = (
             f"The set-up stopped at: {what}.\nIt needs the network (or the package index "
-            "that pip's configuration names) once, and 1.2 GB of disk."
+            "that pip's configuration names) once, and 1.3 GB of disk."
         )
         if sys.version_info[:2] > NEWEST:
             need += f"\nThe pins are tried with Python up to {dotted(NEWEST)}. {other_python()}"
