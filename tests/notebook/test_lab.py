@@ -105,15 +105,17 @@ def test_it_prints_the_same_in_every_run(lab: Lab) -> None:
 
 def test_clients_of_the_lab_are_its_own(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cell may take a role or another Region, and the lab still reads its logs."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAOTHER")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "other")
-    monkeypatch.setenv("AWS_SESSION_TOKEN", "other")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    client = lab.client("sts")
-    assert client.meta.region_name == "us-east-1"
-    assert client.get_caller_identity()["Account"] == "123456789012"
-    assert lab.client("sts") is client
+    # Undone before the lab stops: else what it sets back would be undone after it.
+    with monkeypatch.context() as changed:
+        changed.setenv("AWS_ACCESS_KEY_ID", "AKIAOTHER")
+        changed.setenv("AWS_SECRET_ACCESS_KEY", "other")
+        changed.setenv("AWS_SESSION_TOKEN", "other")
+        changed.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+        changed.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        client = lab.client("sts")
+        assert client.meta.region_name == "us-east-1"
+        assert client.get_caller_identity()["Account"] == "123456789012"
+        assert lab.client("sts") is client
 
 
 def test_followers_hear_of_events_until_they_are_cancelled_or_the_lab_stops(lab: Lab) -> None:
