@@ -20,7 +20,13 @@ class EventKind(StrEnum):
     INVOKE_ENDED = "invoke_ended"
     RETRY_SCHEDULED = "retry_scheduled"
     DELIVERED = "delivered"
+    DELIVERY_FAILED = "delivery_failed"
     DROPPED = "dropped"
+    POLLED = "polled"
+    FILTERED = "filtered"
+    BATCH_FORMED = "batch_formed"
+    BATCH_ENDED = "batch_ended"
+    PROVISIONED_CHANGED = "provisioned_changed"
     ENVIRONMENT_ENDED = "environment_ended"
 
 
@@ -32,6 +38,17 @@ class Event:
     runs inside an invocation). `outcome` is "success", "error" or "timeout". `cpu_ms` is processor
     time used, `wait_ms` time spent waiting for a core of the machine; `disturbed` tells that the
     machine's other load made the measurement unreliable.
+
+    `qualifier` is the version or alias that the caller named. `age_ms` is how long an asynchronous
+    event or the last record of a batch has waited; `due_ms` the lab time of the next attempt.
+    `target_arn` is where a record of an invocation, or a dead letter, went.
+
+    Of event source mappings: `mapping` is the UUID, `shard` the shard or the message group, `batch`
+    names a batch over all its attempts, `records` counts the records that were polled, filtered
+    out or batched, `failed_records` those of an ended batch that will come again or were given up.
+
+    Of provisioned concurrency: `requested` and `allocated` count environments, `reason` is the
+    status. `initialization_type` is "on-demand" or "provisioned-concurrency".
     """
 
     seq: int
@@ -42,6 +59,9 @@ class Event:
     environment: str | None = None
     request_id: str | None = None
     attempt: int | None = None
+    qualifier: str | None = None
+    invocation_type: str | None = None
+    initialization_type: str | None = None
     phase: str | None = None
     outcome: str | None = None
     error_type: str | None = None
@@ -54,6 +74,16 @@ class Event:
     wait_ms: float | None = None
     max_memory_mb: int | None = None
     disturbed: bool | None = None
+    age_ms: float | None = None
+    due_ms: float | None = None
+    target_arn: str | None = None
+    mapping: str | None = None
+    shard: str | None = None
+    batch: str | None = None
+    records: int | None = None
+    failed_records: int | None = None
+    requested: int | None = None
+    allocated: int | None = None
     reason: str | None = None
 
     def to_dict(self) -> dict[str, Any]:

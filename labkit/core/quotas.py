@@ -88,6 +88,32 @@ EVENT_AGE_S_DEFAULT: Final = 21_600
 RETRY_ATTEMPTS_MIN: Final = 0
 RETRY_ATTEMPTS_MAX: Final = 2
 RETRY_ATTEMPTS_DEFAULT: Final = 2
+# The waits are documented (developer guide, "How Lambda handles errors and retries").
+ASYNC_RETRY_DELAYS_S: Final = (60.0, 120.0)
+ASYNC_BACKOFF_FIRST_S: Final = 1.0
+RECURSION_MAX: Final = 16
+
+# Event source mappings. Source: service model; developer guide, the page of each event source.
+BATCH_SIZE_SQS_DEFAULT: Final = 10
+BATCH_SIZE_STREAM_DEFAULT: Final = 100
+BATCH_SIZE_MAX: Final = 10_000
+BATCH_SIZE_FIFO_MAX: Final = 10
+BATCH_SIZE_WITHOUT_WINDOW_MAX: Final = 10
+BATCHING_WINDOW_S_MAX: Final = 300
+BATCH_PAYLOAD_MAX_BYTES: Final = 6 * MIB
+PARALLELIZATION_FACTOR_MAX: Final = 10
+RECORD_AGE_S_MIN: Final = 60
+RECORD_AGE_S_MAX: Final = 604_800
+RECORD_RETRY_ATTEMPTS_MAX: Final = 10_000
+TUMBLING_WINDOW_S_MAX: Final = 900
+FILTERS_MAX: Final = 5
+SQS_MAXIMUM_CONCURRENCY_MIN: Final = 2
+SQS_MAXIMUM_CONCURRENCY_MAX: Final = 1_000
+SQS_POLLERS_AT_START: Final = 5
+SQS_CONCURRENCY_PER_MINUTE: Final = 300
+SQS_CONCURRENCY_MAX: Final = 1_250
+KINESIS_POLLS_PER_S: Final = 1
+DYNAMODB_POLLS_PER_S: Final = 4
 
 # Aliases and function URLs. Source: service model.
 ADDITIONAL_VERSION_WEIGHTS_MAX: Final = 1

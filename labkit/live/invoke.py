@@ -33,6 +33,9 @@ class InvokeRequest:
     client_context: str | None = None
     trace_header: str | None = None
     request_id: str = ""
+    attempt: int = 1
+    mapping: str | None = None
+    """The UUID of the event source mapping that calls."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +167,7 @@ def _invocation(request: InvokeRequest) -> Invocation:
         invoked_arn=request.invoked_arn,
         trace_header=request.trace_header or "",
         client_context=request.client_context,
+        attempt=request.attempt,
     )
 
 

@@ -34,6 +34,15 @@ class Settings:
     unreserved_minimum: int = quotas.UNRESERVED_CONCURRENCY_MIN
     state_change_delay_s: float = 0.25
     """How long a function stays Pending, or its update InProgress, in lab time."""
+    mapping_state_delay_s: float = 1.0
+    """How long an event source mapping is Creating, Enabling, Updating..., in lab time; on AWS it
+    takes from seconds to minutes."""
+    provisioning_delay_s: Life = (60.0, 90.0)
+    """How long the allocation of provisioned concurrency is prepared."""
+    async_backoff_max_s: float = 300.0
+    """The longest wait of a throttled asynchronous event; waits double from 1 s up to here."""
+    stream_backoff_max_s: float = 10.0
+    """The longest wait between two attempts at a batch of a stream; waits double from 1 s."""
     init_timeout_s: float = quotas.INIT_TIMEOUT_S
     cpu_period_ms: float = 20.0
     """Within this period an environment may use its CPU share."""
@@ -111,6 +120,10 @@ _RULES: Final = {
     "account_concurrency": _integer(1, 1_000_000),
     "unreserved_minimum": _integer(0, 1_000_000),
     "state_change_delay_s": _number(0, 3_600),
+    "mapping_state_delay_s": _number(0, 3_600),
+    "provisioning_delay_s": _life(3_600),
+    "async_backoff_max_s": _number(1, 21_600),
+    "stream_backoff_max_s": _number(0.1, 3_600),
     "init_timeout_s": _number(0.1, quotas.TIMEOUT_S_MAX),
     "cpu_period_ms": _number(1, 1_000),
     "log_max_events": _integer(1, 10_000_000),
