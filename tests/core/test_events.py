@@ -80,7 +80,13 @@ def test_kinds_are_the_vocabulary() -> None:
         "invoke_ended",
         "retry_scheduled",
         "delivered",
+        "delivery_failed",
         "dropped",
+        "polled",
+        "filtered",
+        "batch_formed",
+        "batch_ended",
+        "provisioned_changed",
         "environment_ended",
     ]
 
