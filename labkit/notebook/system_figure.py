@@ -23,33 +23,36 @@ class _Part(NamedTuple):
     lines: str
 
 
-_SIZE_IN: Final = (7.6, 3.35)
+_SIZE_IN: Final = (7.6, 4.3)
 _HIGHLIGHT_FILL: Final = "#DCEBF7"
 _PARTS: Final = {
-    "notebook": _Part(0.15, 1.85, 1.55, 0.95, "your notebook", "boto3\nthe aws command"),
+    "notebook": _Part(0.15, 2.85, 1.55, 0.95, "your notebook", "boto3\nthe aws command"),
     "bench": _Part(0.15, 0.2, 1.55, 0.95, "the bench", "lab clock\nevent log"),
-    "lambda_api": _Part(2.45, 1.85, 1.75, 0.95, "Lambda's API", "create · configure\ninvoke"),
+    "lambda_api": _Part(2.45, 2.85, 1.75, 0.95, "Lambda's API", "create · configure\ninvoke"),
+    "queue": _Part(4.95, 2.95, 2.4, 0.75, "asynchronous queue", "keeps events, tries again"),
     "environments": _Part(
         4.95,
-        1.55,
+        1.4,
         2.4,
-        1.25,
+        1.1,
         "execution environments",
         "one process each:\nyour handler really runs",
     ),
-    "services": _Part(
-        2.45, 0.2, 1.75, 0.95, "other services", "IAM · S3 · SQS · …\nmocked by moto"
-    ),
-    "logs": _Part(4.95, 0.2, 2.4, 0.8, "CloudWatch Logs", "START · END · REPORT"),
+    "mappings": _Part(2.45, 1.45, 1.75, 1.05, "event source\nmappings", "poll for records"),
+    "services": _Part(2.45, 0.2, 1.75, 0.9, "other services", "IAM · S3 · SQS · …\nmocked by moto"),
+    "logs": _Part(4.95, 0.2, 2.4, 0.75, "CloudWatch Logs", "START · END · REPORT"),
 }
 PARTS: Final = tuple(_PARTS)
 """What `the_system` can highlight."""
 
 _ARROWS: Final = (
-    ((1.7, 2.325), (2.45, 2.325), "call"),
-    ((4.2, 2.325), (4.95, 2.325), "event"),
-    ((2.9, 1.85), (2.9, 1.15), ""),
-    ((6.15, 1.55), (6.15, 1.0), "log lines"),
+    ((1.7, 3.325), (2.45, 3.325), "call"),
+    ((4.2, 3.325), (4.95, 3.325), "event"),
+    ((4.1, 2.85), (5.0, 2.5), ""),
+    ((6.15, 2.95), (6.15, 2.5), ""),
+    ((4.2, 1.95), (4.95, 1.95), "batch"),
+    ((3.3, 1.1), (3.3, 1.45), ""),
+    ((6.15, 1.4), (6.15, 0.95), "log lines"),
     ((2.2, 0.675), (1.7, 0.675), ""),
 )
 
@@ -82,7 +85,7 @@ def _frame(axes: Axes) -> None:
         FancyBboxPatch(
             (2.2, 0.08),
             5.28,
-            2.98,
+            4.03,
             boxstyle="round,pad=0,rounding_size=0.1",
             facecolor="none",
             edgecolor=palette.FAINT,
@@ -91,7 +94,7 @@ def _frame(axes: Axes) -> None:
     )
     axes.text(
         7.35,
-        2.93,
+        3.96,
         "the lab's server, on 127.0.0.1 only",
         ha="right",
         va="center",
@@ -116,7 +119,7 @@ def _box(axes: Axes, name: str, part: _Part, highlighted: bool) -> None:
     middle = part.x + part.width / 2
     axes.text(
         middle,
-        part.y + part.height - 0.24,
+        part.y + part.height - 0.24 - 0.08 * part.title.count("\n"),
         part.title,
         ha="center",
         va="center",
@@ -126,7 +129,7 @@ def _box(axes: Axes, name: str, part: _Part, highlighted: bool) -> None:
     )
     axes.text(
         middle,
-        part.y + (part.height - 0.36) / 2,
+        part.y + (part.height - 0.36 - 0.16 * part.title.count("\n")) / 2,
         part.lines,
         ha="center",
         va="center",
