@@ -23,7 +23,7 @@ MARKDOWN_CELL_WORDS_MAX: Final = 120
 CODE_LINES_MAX, HANDLER_LINES_MAX = 15, 20
 CODE_CELLS_IN_A_ROW_MAX: Final = 3
 FILE_KB_MAX: Final = 300
-VOCABULARY: Final = sys.stdlib_module_names | {"boto3", "labkit"}
+VOCABULARY: Final = sys.stdlib_module_names | {"boto3", "botocore", "labkit"}
 """What a lab may import: learners see AWS's library, ours, and Python's own."""
 
 _HANDLER: Final = re.compile(r"^%%function\b|^def (?:lambda_)?handler\(", re.MULTILINE)
