@@ -18,6 +18,7 @@ from typing import Final
 
 from labkit.live import interpreters
 from labkit.live.auth import AccessKey, Authenticator
+from labkit.live.calls import Calls
 from labkit.live.clock import LabClock
 from labkit.live.control import Control
 from labkit.live.event_log import EventLog
@@ -36,6 +37,7 @@ from labkit.live.moto_seam.credentials import (
 from labkit.live.moto_seam.logs import LogWriter
 from labkit.live.settings import Settings
 from labkit.live.storage import Storage
+from labkit.live.workers import Workers
 
 _log = logging.getLogger(__name__)
 
@@ -129,6 +131,8 @@ class Server:
         )
         self._lambda_api.invoker = self._invoker
         self._services.invoker = self._invoker
+        self._workers = Workers(self.clock, lambda: self.settings.max_environments)
+        self._calls = Calls(self._lambda_api.resolve_arn, self._invoker.invoke)
         front.start(self._router())
         threading.Thread(target=self._load, name="load moto", daemon=True).start()
 
@@ -155,6 +159,7 @@ class Server:
     def close(self) -> None:
         """End the environments and the server, and remove its folder."""
         self._front.close()
+        self._workers.close()
         self._invoker.close()
         self.clock.close()
         self._storage.close()

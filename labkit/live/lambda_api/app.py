@@ -128,6 +128,10 @@ class LambdaApi:
         caller = Caller(region, account_id, f"arn:aws:iam::{account_id}:root")
         return self._backend.resolve(self._backend.reference(caller, name, qualifier))
 
+    def resolve_arn(self, function_arn: str) -> Resolved:
+        """Return what `resolve` does, for the ARN of a function, a version or an alias."""
+        return self.resolve(function_arn, None, function_arn.split(":")[3])
+
     def code_by_token(self, token: str) -> bytes | None:
         """Return the zip file that Code.Location of GetFunction names; None if it is gone."""
         return self._backend.packages.by_token(token)
