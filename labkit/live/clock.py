@@ -11,12 +11,13 @@ import itertools
 import logging
 import math
 import threading
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final
+
+from labkit.live.real_time import real_time_s
 
 _log = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ class LabClock:
     progress is done. `time_s` is the source of real time.
     """
 
-    def __init__(self, time_s: Callable[[], float] = time.time) -> None:
+    def __init__(self, time_s: Callable[[], float] = real_time_s) -> None:
         self._time_s = time_s
         self._changed = threading.Condition(threading.Lock())
         self._working = _Working(self._changed)
@@ -108,9 +109,11 @@ class LabClock:
         self._timers: list[LabTimer] = []
         self._orders = itertools.count()
         self._offset_ms = 0.0
+        self._followers: list[Callable[[float], None]] = []
         self._real_ms = time_s() * 1000
         self._reached_ms = -math.inf  # timers up to here were reached by a move, not by waiting
         self._pending = 0
+        self._cancelled = 0  # among the timers; the first of them is none of these
         self._in_callback = False
         self._fired = 0
         self._closed = False
@@ -168,6 +171,15 @@ class LabClock:
         _check_seconds("limit_seconds", limit_seconds)
         return self._move(limit_seconds, until_settled=True)
 
+    def follow(self, follower: Callable[[float], None]) -> None:
+        """Call `follower` with `offset_ms`, now and after each change of it.
+
+        It must be short and must not use the clock, whose lock is held.
+        """
+        with self._changed:
+            self._followers.append(follower)
+            follower(self._offset_ms)
+
     def close(self) -> None:
         """Fire no further timer and end the clock's thread."""
         with self._changed:
@@ -181,9 +193,14 @@ class LabClock:
     def _now_ms(self) -> float:
         real_ms = self._time_s() * 1000
         if real_ms < self._real_ms:  # somebody set the machine's clock back
-            self._offset_ms += self._real_ms - real_ms
+            self._shift(self._real_ms - real_ms)
         self._real_ms = real_ms
         return real_ms + self._offset_ms
+
+    def _shift(self, by_ms: float) -> None:
+        self._offset_ms += by_ms
+        for follower in self._followers:
+            follower(self._offset_ms)
 
     def _cancel(self, timer: LabTimer) -> None:
         """Called without the lock."""
@@ -191,8 +208,10 @@ class LabClock:
             if timer.callback is None:
                 return
             timer.callback = None
-            self._remove(timer)
             self._pending -= timer.pending
+            self._cancelled += 1
+            if self._timers[0] is timer or self._cancelled > len(self._timers) // 2:
+                self._drop_cancelled()
             self._changed.notify_all()
 
     def _move(self, seconds: float, *, until_settled: bool) -> Moved:
@@ -222,7 +241,7 @@ class LabClock:
         """Make lab time at least `time_ms`."""
         now_ms = self._now_ms()
         if time_ms > now_ms:
-            self._offset_ms += time_ms - now_ms
+            self._shift(time_ms - now_ms)
         self._reached_ms = max(self._reached_ms, time_ms)
         self._changed.notify_all()
 
@@ -282,14 +301,26 @@ class LabClock:
             return None
         if self._timers[0].time_ms > self._reached_ms or self._is_idle():
             return self._timers[0]
-        return min((t for t in self._timers if t.time_ms > self._reached_ms), default=None)
+        waiting = (t for t in self._timers if t.time_ms > self._reached_ms and t.callback)
+        return min(waiting, default=None)
 
     def _remove(self, timer: LabTimer) -> None:
         if self._timers[0] is timer:
             heapq.heappop(self._timers)
+            self._drop_cancelled()
         else:
             self._timers.remove(timer)
             heapq.heapify(self._timers)
+
+    def _drop_cancelled(self) -> None:
+        """Forget the cancelled timers that come first, and all when they are the most."""
+        while self._timers and self._timers[0].callback is None:
+            heapq.heappop(self._timers)
+            self._cancelled -= 1
+        if self._cancelled > len(self._timers) // 2:
+            self._timers = [timer for timer in self._timers if timer.callback is not None]
+            heapq.heapify(self._timers)
+            self._cancelled = 0
 
 
 def _check_seconds(name: str, seconds: float) -> None:

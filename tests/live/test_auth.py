@@ -187,6 +187,31 @@ def test_a_lasting_key_has_no_token() -> None:
     assert refusal(signed(key=replace(USER, session_token="any"))).s3.code == "InvalidToken"
 
 
+AHEAD_S = 14 * 86_400
+
+
+def ahead(real_time_s: float) -> Authenticator:
+    """Of a lab that is two weeks ahead of the machine."""
+    return Authenticator(KEYS.get, lambda: real_time_s, lambda: real_time_s + AHEAD_S)
+
+
+@pytest.mark.parametrize("signed_ahead_s", [0, -200, 200, AHEAD_S, AHEAD_S - 200, AHEAD_S + 200])
+def test_a_request_signed_by_real_or_by_lab_time_is_let_in(signed_ahead_s: int) -> None:
+    assert ahead(time.time() - signed_ahead_s).check(signed()) == "lambda"
+
+
+@pytest.mark.parametrize("signed_ahead_s", [-3600, 3600, AHEAD_S - 3600, AHEAD_S + 3600])
+def test_a_request_of_neither_time_is_refused(signed_ahead_s: int) -> None:
+    with pytest.raises(RefusalError, match="Signature"):
+        ahead(time.time() - signed_ahead_s).check(signed())
+
+
+def test_credentials_expire_in_lab_time() -> None:
+    with pytest.raises(RefusalError) as error:
+        ahead(time.time()).check(signed(key=ROLE))
+    assert error.value.json.code == "ExpiredTokenException"
+
+
 def test_an_expired_session_is_refused() -> None:
     request = signed(key=ROLE)
     error = refusal(request, lambda: time.time() + 3700)

@@ -158,6 +158,50 @@ def test_a_cancelled_timer_does_not_fire(clock: LabClock) -> None:
     assert clock.settle().settled
 
 
+@settings(deadline=None, max_examples=60)
+@given(
+    delays=st.lists(st.integers(0, 20), max_size=20),
+    cancelled=st.lists(st.integers(0, 19), max_size=20),
+    move=st.integers(0, 20),
+)
+def test_cancelled_timers_leave_the_order_of_the_others(
+    delays: list[int], cancelled: list[int], move: int
+) -> None:
+    clock = LabClock(HandTime())
+    start = clock.now_ms()
+    fired: list[int] = []
+    timers = [
+        clock.call_at(start + 1 + delay * 1000, lambda n=number: fired.append(n))
+        for number, delay in enumerate(delays)
+    ]
+    gone = {number for number in cancelled if number < len(timers)}
+    for number in gone:
+        timers[number].cancel()
+        timers[number].cancel()
+    clock.advance(move)
+    kept = sorted((delay, n) for n, delay in enumerate(delays) if n not in gone)
+    assert fired == [n for delay, n in kept if delay < move]
+    assert clock.settle().settled
+    assert fired == [n for _, n in kept]
+    clock.close()
+
+
+def test_followers_hear_of_every_change_of_the_offset() -> None:
+    hand = HandTime()
+    clock = LabClock(hand)
+    heard: list[float] = []
+    clock.advance(5)
+    clock.follow(heard.append)
+    assert heard == [5_000]
+    clock.call_at(clock.now_ms() + 2_000, lambda: None)
+    clock.advance(3)
+    assert heard == [5_000, 7_000, 8_000]
+    hand.now_s -= 1
+    clock.now_ms()
+    assert heard[-1] == clock.offset_ms == 9_000
+    clock.close()
+
+
 def test_an_exception_is_logged_and_stops_nothing(
     clock: LabClock, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -21,8 +21,8 @@ _TRUST_LAMBDA: Final = (
     '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":'
     '{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}'
 )
-_ROLE_SESSION_S: Final = 12 * 3600
-"""Longer than any environment lives; AWS renews a function's credentials by renewing those."""
+_ROLE_SESSION_S: Final = 2 * 366 * 86_400
+"""Of lab time: longer than any environment lives. AWS renews a function's credentials."""
 
 
 @dataclass(frozen=True, slots=True)
