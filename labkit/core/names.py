@@ -164,6 +164,12 @@ def function_arn(region: str, account_id: str, name: str, qualifier: str | None 
     return arn if qualifier is None else f"{arn}:{qualifier}"
 
 
+def qualifier_of(function_arn: str) -> str | None:
+    """Return the version or alias that a function's ARN ends with, if it has one."""
+    parts = function_arn.split(":", 7)
+    return parts[7] if len(parts) == 8 else None
+
+
 def layer_arn(region: str, account_id: str, name: str) -> str:
     """Return the ARN of a layer."""
     return f"arn:{partition(region)}:lambda:{region}:{account_id}:layer:{name}"
@@ -172,6 +178,11 @@ def layer_arn(region: str, account_id: str, name: str) -> str:
 def layer_version_arn(region: str, account_id: str, name: str, version: int) -> str:
     """Return the ARN of one version of a layer."""
     return f"{layer_arn(region, account_id, name)}:{version}"
+
+
+def event_source_mapping_arn(region: str, account_id: str, uuid: str) -> str:
+    """Return the ARN of an event source mapping."""
+    return f"arn:{partition(region)}:lambda:{region}:{account_id}:event-source-mapping:{uuid}"
 
 
 def parse_layer_version_arn(arn: str) -> LayerVersionRef | None:

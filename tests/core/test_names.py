@@ -17,6 +17,7 @@ from labkit.core.names import (
     parse_function_name,
     parse_layer_version_arn,
     partition,
+    qualifier_of,
 )
 
 HERE, ACCOUNT = "us-east-1", "123456789012"
@@ -179,3 +180,15 @@ def test_partition(region: str, expected: str) -> None:
 )
 def test_is_version(qualifier: str, expected: bool) -> None:
     assert is_version(qualifier) is expected
+
+
+@pytest.mark.parametrize(
+    ("arn", "expected"),
+    [("arn:aws:lambda:us-east-1:123456789012:function:pack", None)]
+    + [
+        (f"arn:aws:lambda:us-east-1:123456789012:function:pack:{one}", one)
+        for one in ("$LATEST", "7", "live")
+    ],
+)
+def test_qualifier_of_an_arn(arn: str, expected: str | None) -> None:
+    assert qualifier_of(arn) == expected

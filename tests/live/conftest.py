@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
 from harness import Function, Served, create
+from inbox import Inbox
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +32,10 @@ def own_server() -> Iterator[Served]:
 def deploy(served: Served) -> Callable[..., Function]:
     """``deploy(code, MemorySize=…)``: a Python function, or other ``files``, ready to invoke."""
     return lambda code="", **options: create(served, code, **options)
+
+
+@pytest.fixture
+def inbox(served: Served, request: pytest.FixtureRequest) -> Inbox:
+    """A new queue of the shared server."""
+    name = re.sub(r"\W+", "-", request.node.name)[:70]
+    return Inbox(served, name)
