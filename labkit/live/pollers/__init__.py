@@ -1,0 +1,1 @@
+"""Event source mappings at work: one poller each."""
