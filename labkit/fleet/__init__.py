@@ -1,0 +1,1 @@
+"""The simulator: the rules of `labkit.core` in virtual time, without a server or a wait."""
