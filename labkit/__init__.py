@@ -15,18 +15,24 @@ if TYPE_CHECKING:
     from labkit.notebook.figures import environments_over_time
     from labkit.notebook.lab import Lab
     from labkit.notebook.system_figure import the_system
+    from labkit.notebook.widgets.batching import BatchingExplorer
     from labkit.notebook.widgets.bench import InvokeBench
     from labkit.notebook.widgets.goals import goals
+    from labkit.notebook.widgets.lanes import ConcurrencyLanes
     from labkit.notebook.widgets.prediction import predict
     from labkit.notebook.widgets.progress import progress
+    from labkit.notebook.widgets.retries import RetryTimeline
     from labkit.notebook.widgets.timeline import Timeline
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BatchingExplorer",
+    "ConcurrencyLanes",
     "Goal",
     "InvokeBench",
     "Lab",
+    "RetryTimeline",
     "Timeline",
     "__version__",
     "check",
@@ -40,9 +46,12 @@ __all__ = [
 ]
 
 _HOMES: Final = {
+    "BatchingExplorer": "labkit.notebook.widgets.batching",
+    "ConcurrencyLanes": "labkit.notebook.widgets.lanes",
     "Goal": "labkit.classroom.goals",
     "InvokeBench": "labkit.notebook.widgets.bench",
     "Lab": "labkit.notebook.lab",
+    "RetryTimeline": "labkit.notebook.widgets.retries",
     "Timeline": "labkit.notebook.widgets.timeline",
     "check": "labkit.classroom.checks",
     "environments_over_time": "labkit.notebook.figures",
