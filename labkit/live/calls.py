@@ -1,4 +1,4 @@
-"""Invocations that the lab's own services make: each time of what the function is at that moment."""
+"""Invocations that the lab's own services make, each of what the function is at that moment."""
 
 from __future__ import annotations
 
@@ -57,4 +57,3 @@ class Calls:
                 mapping=mapping,
             )
         )
-

@@ -6,6 +6,7 @@ import itertools
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from labkit.core.clock import Clock
@@ -24,6 +25,7 @@ class EventLog:
         self._settings = settings
         self._changed = threading.Condition(threading.Lock())
         self._events: deque[Event] = deque()
+        self._subscribers: tuple[Callable[[Event], None], ...] = ()
         self._last = 0
 
     def append(self, kind: EventKind, **fields: Any) -> Event:
@@ -35,10 +37,20 @@ class EventLog:
             event = Event(seq=self._last + 1, time_ms=self._clock.now_ms(), kind=kind, **fields)
             self._last = event.seq
             self._events.append(event)
+            for subscriber in self._subscribers:
+                subscriber(event)
             while len(self._events) > self._settings.event_log_max:
                 self._events.popleft()
             self._changed.notify_all()
         return event
+
+    def subscribe(self, subscriber: Callable[[Event], None]) -> None:
+        """Call `subscriber` with each event from now on, in their order.
+
+        Whoever appends an event waits for it: it must be very short, and append none itself.
+        """
+        with self._changed:
+            self._subscribers = (*self._subscribers, subscriber)
 
     @property
     def last(self) -> int:

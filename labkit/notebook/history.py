@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
 
 from labkit.core import payloads
+from labkit.core.concurrency import PROVISIONED_CONCURRENCY
 from labkit.core.events import Event, EventKind
 
 # After an exception of its handler a function's process lives on; after these it is gone.
@@ -19,10 +19,6 @@ _PROCESS_LOST = frozenset(
         payloads.SANDBOX_FAILURE,
     }
 )
-
-
-PROVISIONED_REASON: Final = "provisioned-concurrency"
-"""The `reason` of an `init_started` that no invocation asked for: AWS's own initialization type."""
 
 
 class Doing(StrEnum):
@@ -163,7 +159,7 @@ class _Life:
         match event.kind:
             case EventKind.INIT_STARTED:
                 self._turn(Doing.INIT, event.time_ms)
-                self._provisioned |= event.reason == PROVISIONED_REASON
+                self._provisioned |= event.initialization_type == PROVISIONED_CONCURRENCY
                 self.cold += event.phase != "invoke" and not self._provisioned
             case EventKind.INIT_ENDED:
                 self._process = event.outcome == "success"

@@ -39,7 +39,7 @@ def lanes_figure(
     axes.annotate(
         ceiling_words,
         (0, ceiling),
-        xytext=(4, 3),
+        xytext=(4, 11),  # above the crosses
         textcoords="offset points",
         fontsize=9,
         color=palette.INK,

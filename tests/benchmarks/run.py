@@ -18,7 +18,16 @@ from typing import Any
 import figures
 from figures import Row, say
 
-BENCHMARKS = ("start", "latency", "bursts", "cpu_share", "endurance")
+BENCHMARKS = (
+    "start",
+    "latency",
+    "bursts",
+    "asynchronous",
+    "queues",
+    "sqs_mapping",
+    "cpu_share",
+    "endurance",
+)
 
 
 def describe_machine() -> dict[str, Any]:

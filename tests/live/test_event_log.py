@@ -89,3 +89,13 @@ def test_writers_of_several_threads_leave_no_gap(log: EventLog) -> None:
     assert [event.seq for event in events] == list(range(1, 2001))
     times = [event.time_ms for event in events]
     assert times == sorted(times)
+
+
+def test_subscribers_get_each_event_in_order(log: EventLog) -> None:
+    log.append(EventKind.ACCEPTED)
+    first, second = list[int](), list[int]()
+    log.subscribe(lambda event: first.append(event.seq))
+    log.append(EventKind.ACCEPTED)
+    log.subscribe(lambda event: second.append(event.seq))
+    log.append(EventKind.ACCEPTED)
+    assert (first, second) == ([2, 3], [3])

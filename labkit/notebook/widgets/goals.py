@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import Protocol
 
 import traitlets
 
@@ -11,8 +11,13 @@ from labkit.classroom.goals import Goal
 from labkit.core.events import Event
 from labkit.notebook.widgets.base import STATIC, LabWidget
 
-if TYPE_CHECKING:
-    from labkit.notebook.lab import Lab
+
+class Followed(Protocol):
+    """A lab, or a widget that tells what happens in virtual time."""
+
+    def events(self) -> Iterable[Event]: ...
+
+    def follow(self, callback: Callable[[list[Event]], None]) -> Callable[[], None]: ...
 
 
 class Goals(LabWidget):
@@ -27,7 +32,7 @@ class Goals(LabWidget):
     counts = traitlets.List(traitlets.Int()).tag(sync=True)
     """How many events have counted for each goal so far."""
 
-    def __init__(self, lab: Lab, goals: tuple[Goal, ...]) -> None:
+    def __init__(self, lab: Followed, goals: tuple[Goal, ...]) -> None:
         if not goals:
             raise ValueError(
                 "a checklist takes a goal, as in goals(lab, Goal('Cause a timeout', …))"
@@ -78,8 +83,8 @@ class Goals(LabWidget):
         return f"{sum(self.reached)} of {len(marks)} {noun} reached: {'; '.join(marks)}"
 
 
-def goals(lab: Lab, *goals: Goal) -> Goals:
-    """Show goals as a checklist, ticked live by the events of the lab.
+def goals(lab: Followed, *goals: Goal) -> Goals:
+    """Show goals as a checklist, ticked live by the events of a lab, or of a widget.
 
     goals(lab, Goal("Cause a timeout", kind="invoke_ended", outcome="timeout"))
 
