@@ -123,6 +123,7 @@ def validate(configuration: FunctionConfiguration) -> None:
     _check_package(configuration)
     _check_snap_start(configuration)
     _check_logging(configuration)
+    _check_dead_letters(configuration.dead_letter_target_arn)
     check_environment(configuration.environment)
     check_layers(configuration.layer_arns)
 
@@ -261,6 +262,18 @@ def _check_logging(configuration: FunctionConfiguration) -> None:
         raise invalid_parameter(
             "ApplicationLogLevel and SystemLogLevel can only be set for functions configured to "
             "use JSON log format."
+        )
+
+
+def _check_dead_letters(target_arn: str | None) -> None:
+    """Refuse what is neither a standard queue nor a standard topic; it may not exist yet."""
+    if target_arn is None:
+        return
+    parts = target_arn.split(":")
+    if len(parts) != 6 or parts[2] not in ("sqs", "sns") or target_arn.endswith(".fifo"):
+        raise invalid_parameter(
+            f"Invalid dead letter queue ARN: {target_arn} is neither a standard SQS queue nor a "
+            "standard SNS topic. FIFO queues and topics are not supported."
         )
 
 

@@ -151,7 +151,8 @@ def not_served(operation: str) -> ApiError:
     return ApiError(
         "NotImplementedException",
         f"The operation {operation} is not part of this lab. It exists on AWS; the lab serves "
-        "functions, versions, aliases, layers, permissions, tags, account settings and Invoke.",
+        "functions, versions, aliases, layers, permissions, tags, concurrency, settings of "
+        "asynchronous invocation, event source mappings, account settings and Invoke.",
         status=501,
         type="Service",
     )
@@ -180,6 +181,23 @@ def no_such_resource() -> ApiError:
 def alias_not_found(alias_arn: str) -> ApiError:
     """GetAlias, UpdateAlias: no such alias."""
     return resource_not_found(f"Cannot find alias arn: {alias_arn}")
+
+
+def no_provisioned_concurrency() -> ApiError:
+    """404 ProvisionedConcurrencyConfigNotFoundException."""
+    return ApiError(
+        "ProvisionedConcurrencyConfigNotFoundException",
+        "No Provisioned Concurrency Config found for this function",
+        status=404,
+    )
+
+
+def already_provisioned_version() -> ApiError:
+    """A provisioned alias cannot point at a version that is provisioned for itself."""
+    return resource_conflict(
+        "Alias can't be used for Provisioned Concurrency configuration on an already Provisioned "
+        "version"
+    )
 
 
 def alias_exists(alias_arn: str) -> ApiError:

@@ -105,12 +105,14 @@ def init_start_line(runtime_version: str, runtime_version_arn: str) -> str:
 def init_report_line(
     init_ms: float, *, phase: str, status: str, error_type: str | None = None
 ) -> str:
-    """Return the INIT_REPORT line, which is written only for an init that failed.
+    """Return the INIT_REPORT line.
 
-    `phase` is "init", or "invoke" for an init inside an invocation.
+    It is written for an init that failed, and for each init of provisioned concurrency; one that
+    succeeded has no status. `phase` is "init", or "invoke" for an init inside an invocation.
     """
     fields = [f"INIT_REPORT Init Duration: {_two_decimals(init_ms)} ms", f"Phase: {phase}"]
-    fields.append(f"Status: {status}")
+    if status != SUCCESS:
+        fields.append(f"Status: {status}")
     if error_type is not None:
         fields.append(f"Error Type: {error_type}")
     return "\t".join(fields) + "\n"
@@ -140,6 +142,7 @@ def iso_time(time_ms: float) -> str:
 
 def init_start_record(
     *,
+    initialization_type: str,
     phase: str,
     runtime_version: str,
     runtime_version_arn: str,
@@ -150,7 +153,7 @@ def init_start_record(
 ) -> dict[str, Any]:
     """Return the record of `platform.initStart`."""
     return {
-        "initializationType": "on-demand",
+        "initializationType": initialization_type,
         "phase": phase,
         "runtimeVersion": runtime_version,
         "runtimeVersionArn": runtime_version_arn,
@@ -162,22 +165,27 @@ def init_start_record(
 
 
 def init_runtime_done_record(
-    *, phase: str, status: str, error_type: str | None = None
+    *, initialization_type: str, phase: str, status: str, error_type: str | None = None
 ) -> dict[str, Any]:
     """Return the record of `platform.initRuntimeDone`."""
     return {
-        "initializationType": "on-demand",
+        "initializationType": initialization_type,
         "phase": phase,
         **_outcome(status, error_type),
     }
 
 
 def init_report_record(
-    init_ms: float, *, phase: str, status: str, error_type: str | None = None
+    init_ms: float,
+    *,
+    initialization_type: str,
+    phase: str,
+    status: str,
+    error_type: str | None = None,
 ) -> dict[str, Any]:
     """Return the record of `platform.initReport`."""
     return {
-        "initializationType": "on-demand",
+        "initializationType": initialization_type,
         "phase": phase,
         **_outcome(status, error_type),
         "metrics": {"durationMs": _rounded(init_ms)},

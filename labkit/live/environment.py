@@ -10,29 +10,38 @@ import time
 import uuid
 from datetime import UTC, datetime
 
-from labkit.core import payloads, report
-from labkit.core.billing import billed_duration_ms
+from labkit.core import payloads, quotas, report
+from labkit.core.concurrency import ON_DEMAND, PROVISIONED_CONCURRENCY
 from labkit.core.cpu import cpu_share, is_disturbed
 from labkit.core.environment import EnvironmentState, transition
 from labkit.core.events import EventKind
+from labkit.live import endings
 from labkit.live.context import LiveContext
 from labkit.live.cpu import Measurement
 from labkit.live.deployment import Deployment
 from labkit.live.invocation import Invocation, Result
 from labkit.live.launch import build_launch, lacks_entrypoint
+from labkit.live.real_time import real_time_s
 from labkit.live.runtime_api import RuntimeApi
 from labkit.live.session import Ending, Meter, Phase, RuntimeSession
-from labkit.live.supervisor import Launch, RuntimeProcess
+from labkit.live.supervisor import NAMESPACES, Launch, RuntimeProcess
 from labkit.live.telemetry.lines import PlatformLines
 from labkit.live.telemetry.logs import EnvironmentLog
 from labkit.live.watch import KILLED_FOR_MEMORY
 
 
 class ExecutionEnvironment:
-    """An environment of one function version. One thread at a time drives it."""
+    """An environment of one function version. One thread at a time drives it.
 
-    def __init__(self, deployment: Deployment, context: LiveContext) -> None:
+    ``initialization_type`` is ON_DEMAND or PROVISIONED_CONCURRENCY.
+    """
+
+    def __init__(
+        self, deployment: Deployment, context: LiveContext, initialization_type: str = ON_DEMAND
+    ) -> None:
         self.deployment, self._context = deployment, context
+        self.initialization_type = initialization_type
+        self.is_provisioned = initialization_type == PROVISIONED_CONCURRENCY
         self.id = uuid.uuid4().hex
         self.state = EnvironmentState.CREATED
         self.created_ms = context.clock.now_ms()
@@ -51,20 +60,34 @@ class ExecutionEnvironment:
             function_name=configuration.function_name if configuration.log_group else None,
         )
         self._tmp_dir = context.storage_dir / "tmp" / self.id
+        # Without a file system of its own the code lies elsewhere; traces shall say /var/task.
+        isolated = context.supervisor.isolation == NAMESPACES
+        self._rewriting = None if isolated else (str(deployment.task_dir), "/var/task")
         self._log = EnvironmentLog(
             configuration,
             self._write_log,
             context.clock.now_ms,
             context.settings.log_max_bytes,
-            rewrite=self._path_rewriting(),
+            rewrite=self._rewriting,
         )
-        self._lines = PlatformLines(self._log, deployment, self.id)
+        self._lines = PlatformLines(self._log, deployment, self.id, initialization_type)
         self._poll = select.poll()
         self._session: RuntimeSession | None = None
         self._meter: Meter | None = None
         self._init_share = math.inf
         self._namespaces: tuple[int, ...] = ()
         self._max_memory_mb = 0.0
+
+    def prepare(self) -> bool:
+        """Run the INIT phase ahead of any invocation, and freeze; tell whether it succeeded."""
+        init_ms, failed = self._init("")
+        if failed is not None or init_ms is None:
+            return False
+        self._end_measuring(freeze=True)
+        self._log.end_of_output()
+        self._move(EnvironmentState.IDLE)
+        self._log.write()
+        return True
 
     def invoke(self, invocation: Invocation) -> Result:
         """Run one invocation; init comes first where it is needed. What the function does wrong is
@@ -115,13 +138,15 @@ class ExecutionEnvironment:
         self._lines.init_start()
         self._emit(EventKind.INIT_STARTED, phase="init")
         started_s = time.monotonic()
-        deadline_s = started_s + self._context.settings.init_timeout_s
+        deadline_s = started_s + self._init_timeout_s()
         status, result = self._start_runtime(request_id, deadline_s, math.inf)
         measured = self._end_measuring(freeze=False)
         init_ms = (self._ended_s() - started_s) * 1000
         if measured is not None and status != report.TIMEOUT:
             init_ms += measured.correction_ms
         error_type = result.error_type if result else None
+        configuration = self.deployment.configuration
+        charge = endings.init_charge(configuration, init_ms) if self.is_provisioned else {}
         self._lines.init_end(init_ms, "init", status, error_type)
         self._emit(
             EventKind.INIT_ENDED,
@@ -129,6 +154,7 @@ class ExecutionEnvironment:
             outcome=status,
             error_type=error_type,
             init_ms=round(init_ms, 2),
+            **charge,
         )
         if status != report.SUCCESS:
             self._end_session()
@@ -136,9 +162,7 @@ class ExecutionEnvironment:
         return (None if status == report.TIMEOUT else init_ms), result
 
     def _init_again(self, invocation: Invocation, started_s: float) -> Result | None:
-        """Init inside the invocation ("suppressed init"): after a time-out, a crash, a failed
-        init.
-        """
+        """Init inside the invocation ("suppressed init"), after a time-out, a crash and such."""
         configuration = self.deployment.configuration
         self._emit(EventKind.INIT_STARTED, phase="invoke")
         status, result = self._start_runtime(
@@ -201,6 +225,7 @@ class ExecutionEnvironment:
             tmp_dir=self._tmp_dir,
             runtime_api=runtime_api,
             log_stream=self.log_stream,
+            initialization_type=self.initialization_type,
             credentials=context.role_credentials(self.deployment),
             endpoint_url=context.services.endpoint_url,
         )
@@ -231,7 +256,7 @@ class ExecutionEnvironment:
         assert session is not None and meter is not None
         meter.begin(session.process, cpu_share(configuration.memory_mb))
         session.thaw()
-        deadline_ms = int((time.time() + deadline_s - time.monotonic()) * 1000)
+        deadline_ms = int((real_time_s() + deadline_s - time.monotonic()) * 1000)
         session.deliver(invocation.request_id, invocation.headers(deadline_ms), invocation.payload)
         ending = session.wait(deadline_s)
         measured = self._end_measuring(freeze=ending is Ending.NEXT)
@@ -252,26 +277,15 @@ class ExecutionEnvironment:
         return self._exited(request_id, measured)
 
     def _timed_out(self, request_id: str) -> Result:
-        error_type, payload = payloads.timed_out(
-            request_id, self.deployment.configuration.timeout_s
-        )
-        return Result(payload, error_type, report.TIMEOUT, noticed_by_lambda=True)
+        return endings.timed_out(request_id, self.deployment.configuration.timeout_s)
 
     def _exited(self, request_id: str, measured: Measurement | None) -> Result:
         session = self._session
         assert session is not None
-        if session.process.failure is not None:
-            message = f"the lab could not set the environment up: {session.process.failure}"
-            error_type, payload = payloads.sandbox_failure(request_id, message)
-        elif measured is not None and measured.killed == KILLED_FOR_MEMORY:
+        out_of_memory = measured is not None and measured.killed == KILLED_FOR_MEMORY
+        if out_of_memory:
             self._max_memory_mb = self.deployment.configuration.memory_mb
-            error_type, payload = payloads.out_of_memory(request_id)
-        else:
-            code = session.process.exit or 0
-            error_type, payload = payloads.exited(
-                request_id, exit_status=max(code, 0), signal=-code if code < 0 else None
-            )
-        return Result(payload, error_type, report.ERROR, noticed_by_lambda=True)
+        return endings.exited(request_id, session.process, out_of_memory=out_of_memory)
 
     def _duration_ms(self, result: Result, measured: Measurement | None, started_s: float) -> float:
         """What the invocation took on an undisturbed machine; a time-out counts wall time."""
@@ -299,20 +313,13 @@ class ExecutionEnvironment:
         measured: Measurement | None,
     ) -> None:
         configuration = self.deployment.configuration
-        duration_ms = round(duration_ms, 2)
-        init_ms = None if init_ms is None else round(init_ms, 2)
-        billed_ms = billed_duration_ms(duration_ms, init_ms or 0.0)
-        max_memory_mb = min(max(round(self._max_memory_mb), 1), configuration.memory_mb)
-        seen = result.noticed_by_lambda or result.error_type == payloads.RESPONSE_SIZE_TOO_LARGE
-        line = report.Report(
-            request_id=invocation.request_id,
+        line = endings.figures(
+            invocation,
+            configuration,
+            result,
             duration_ms=duration_ms,
-            billed_ms=billed_ms,
-            memory_mb=configuration.memory_mb,
-            max_memory_mb=max_memory_mb,
             init_ms=init_ms,
-            status=result.status if seen else report.SUCCESS,
-            error_type=report.platform_error_type(result.error_type) if seen else None,
+            max_memory_mb=self._max_memory_mb,
         )
         self._lines.end(line, produced_bytes=len(result.payload))
         self._emit(
@@ -322,17 +329,22 @@ class ExecutionEnvironment:
             error_type=result.error_type,
             architecture=configuration.architecture,
             memory_mb=configuration.memory_mb,
-            duration_ms=duration_ms,
-            init_ms=init_ms,
-            billed_ms=billed_ms,
+            duration_ms=line.duration_ms,
+            init_ms=line.init_ms,
+            billed_ms=line.billed_ms,
             cpu_ms=round(measured.cpu_ms, 2) if measured else None,
             wait_ms=round(measured.waiting_ms, 2) if measured else None,
-            max_memory_mb=max_memory_mb,
-            disturbed=bool(measured and is_disturbed(measured.waiting_ms, duration_ms)),
+            max_memory_mb=line.max_memory_mb,
+            disturbed=bool(measured and is_disturbed(measured.waiting_ms, line.duration_ms)),
         )
         self._log.write()
 
     # --- small parts --------------------------------------------------------------------------
+
+    def _init_timeout_s(self) -> float:
+        if self.is_provisioned:
+            return max(quotas.INIT_TIMEOUT_PREPARED_S, self.deployment.configuration.timeout_s)
+        return self._context.settings.init_timeout_s
 
     def _ended_s(self) -> float:
         """When the runtime was done with what it was last waited for (monotonic)."""
@@ -362,17 +374,10 @@ class ExecutionEnvironment:
         services = self._context.services
         services.put_log_events(self.deployment.region, group, self.log_stream, events)
 
-    def _path_rewriting(self) -> tuple[str, str] | None:
-        """Without a file system of its own the code lies elsewhere; traces shall say /var/task."""
-        if self._context.supervisor.isolation == "namespaces":
-            return None
-        return str(self.deployment.task_dir), "/var/task"
-
     def _rewritten(self, payload: bytes) -> bytes:
-        rewriting = self._path_rewriting()
-        if rewriting is None:
+        if self._rewriting is None:
             return payload
-        real, seen = rewriting
+        real, seen = self._rewriting
         return payload.replace(real.encode(), seen.encode())
 
     def _move(self, to: EnvironmentState) -> None:
@@ -382,11 +387,12 @@ class ExecutionEnvironment:
         self, kind: EventKind, invocation: Invocation | None = None, **fields: object
     ) -> None:
         if invocation is not None:
-            fields |= {"request_id": invocation.request_id, "attempt": invocation.attempt}
+            fields |= invocation.event_fields()
         self._context.events.append(
             kind,
             function=self.deployment.function_name,
             version=self.deployment.version,
             environment=self.id,
+            initialization_type=self.initialization_type,
             **fields,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from labkit.core import report
+from labkit.core.names import qualifier_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,22 @@ class Invocation:
     trace_header: str
     client_context: str | None = None
     attempt: int = 1
+    invocation_type: str | None = None
+    age_ms: float | None = None
+    """Of an asynchronous event, since it was stored."""
+    mapping: str | None = None
+    """The UUID of the event source mapping that calls."""
+
+    def event_fields(self) -> dict[str, object]:
+        """What the lab's events tell of it."""
+        return {
+            "request_id": self.request_id,
+            "attempt": self.attempt,
+            "qualifier": qualifier_of(self.invoked_arn),
+            "invocation_type": self.invocation_type,
+            "age_ms": self.age_ms,
+            "mapping": self.mapping,
+        }
 
     def headers(self, deadline_ms: int) -> list[tuple[str, str]]:
         """The headers of the Runtime API's answer to ``/next``."""

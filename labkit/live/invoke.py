@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import secrets
-import threading
 import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
+from labkit.core import recursion
+from labkit.core.asynchronous import Condition
 from labkit.core.clock import Clock
 from labkit.core.errors import ApiError
 from labkit.core.events import EventKind
+from labkit.core.names import qualifier_of
 from labkit.live.context import Events, LiveContext, Services
 from labkit.live.cpu import Controller
 from labkit.live.deployment import Deployment
@@ -36,6 +39,8 @@ class InvokeRequest:
     attempt: int = 1
     mapping: str | None = None
     """The UUID of the event source mapping that calls."""
+    queued_ms: float | None = None
+    """When an asynchronous event was stored, in lab time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +56,23 @@ class InvokeResult:
     trace_header: str | None = None
 
 
+class EventQueue(Protocol):
+    """What takes the events of asynchronous invocations."""
+
+    def put(self, request: InvokeRequest, *, is_loop: bool) -> None:
+        """Store an event; `is_loop` says that its chain has come to the function too often."""
+
+    def stops_loops(self, function_arn: str) -> bool:
+        """Tell whether a loop through the function is to be stopped."""
+
+
 class Invoker:
-    """Runs invocations. ``storage_dir`` is the lab's own folder for what environments need."""
+    """Runs invocations. ``storage_dir`` is the lab's own folder for what environments need.
+
+    ``event_queue`` must be set before the first invocation.
+    """
+
+    event_queue: EventQueue
 
     def __init__(
         self,
@@ -72,7 +92,8 @@ class Invoker:
             supervisor=Supervisor(storage_dir),
             controller=Controller(),
         )
-        self._pools = EnvironmentPools(self._context)
+        self.pools = EnvironmentPools(self._context)
+        """The execution environments, for whoever prepares some ahead of their invocations."""
 
     @property
     def isolation(self) -> str:
@@ -80,46 +101,76 @@ class Invoker:
         return self._context.supervisor.isolation
 
     def invoke(self, request: InvokeRequest) -> InvokeResult:
-        """Run one invocation. Raises ApiError (429) when there is no concurrency left for it."""
+        """Run one invocation, or store an event for it.
+
+        Raises ApiError: 429 when there is no concurrency left for it, 400 when its chain of
+        requests has come to the function too often.
+        """
+        header = _trace_header(request.trace_header, self._context.clock.now_ms())
+        header, count = recursion.entered(header, request.invoked_arn)
         request = replace(
-            request,
-            request_id=request.request_id or str(uuid.uuid4()),
-            trace_header=_trace_header(request.trace_header, self._context.clock.now_ms()),
+            request, request_id=request.request_id or str(uuid.uuid4()), trace_header=header
         )
-        self._emit(EventKind.ACCEPTED, request)
+        is_loop = recursion.is_loop(count) and self.event_queue.stops_loops(request.invoked_arn)
+        self._emit(
+            EventKind.ACCEPTED,
+            request,
+            qualifier=qualifier_of(request.invoked_arn),
+            invocation_type=request.invocation_type,
+            mapping=request.mapping,
+        )
         if request.invocation_type == EVENT:
-            self._start_event(request)
+            self.event_queue.put(request, is_loop=is_loop)
             return InvokeResult(status=202, request_id=request.request_id)
-        return self._run(request)
+        if is_loop:
+            self._emit(
+                EventKind.DROPPED,
+                request,
+                reason=Condition.RECURSIVE_INVOCATION,
+                mapping=request.mapping,
+            )
+            raise recursion.recursive_invocation()
+        return self.run(request)
 
     def retire(self, identity: str) -> None:
         """End the environments of code or configuration that has been replaced."""
-        self._pools.retire(identity)
+        self.pools.retire(identity)
 
     def reset(self) -> None:
         """End all environments; running invocations finish first."""
-        self._pools.clear("reset")
+        self.pools.clear("reset")
 
     def close(self) -> None:
         """End all environments and processes of the data plane."""
-        self._pools.close()
+        self.pools.close()
         self._context.supervisor.close()
         self._context.controller.close()
 
-    def _run(self, request: InvokeRequest) -> InvokeResult:
+    def run(self, request: InvokeRequest) -> InvokeResult:
+        """Run one invocation that has been accepted. Raises ApiError (429) as `invoke` does."""
         with self._context.clock.working():
             try:
-                environment = self._pools.acquire(request.deployment)
+                environment = self.pools.acquire(
+                    request.deployment, synchronous=request.invocation_type != EVENT
+                )
             except ApiError as error:
-                self._emit(EventKind.THROTTLED, request, reason=error.fields.get("Reason"))
+                self._emit(
+                    EventKind.THROTTLED,
+                    request,
+                    reason=error.fields.get("Reason"),
+                    attempt=request.attempt if request.invocation_type == EVENT else None,
+                    qualifier=qualifier_of(request.invoked_arn),
+                    invocation_type=request.invocation_type,
+                    mapping=request.mapping,
+                )
                 raise
             try:
-                result = environment.invoke(_invocation(request))
+                result = environment.invoke(self._invocation(request))
             except BaseException:
-                self._pools.discard(environment)
+                self.pools.discard(environment)
                 raise
             tail = environment.log_tail()
-            self._pools.release(environment)
+            self.pools.release(environment)
         return InvokeResult(
             status=200,
             request_id=request.request_id,
@@ -130,25 +181,21 @@ class Invoker:
             trace_header=request.trace_header,
         )
 
-    def _start_event(self, request: InvokeRequest) -> None:
-        """An asynchronous invocation: queued, answered 202, run once."""
-        self._emit(EventKind.QUEUED, request)
-        work = self._context.clock.working()
-        work.__enter__()
-
-        def run() -> None:
-            try:
-                self._run(request)
-            except ApiError as error:
-                self._emit(EventKind.DROPPED, request, reason=error.code)
-            finally:
-                work.__exit__(None, None, None)
-
-        try:
-            threading.Thread(target=run, name="event invocation", daemon=True).start()
-        except RuntimeError:  # the machine has no room for a further thread
-            work.__exit__(None, None, None)
-            raise
+    def _invocation(self, request: InvokeRequest) -> Invocation:
+        age_ms = None
+        if request.queued_ms is not None:
+            age_ms = round(self._context.clock.now_ms() - request.queued_ms, 2)
+        return Invocation(
+            request_id=request.request_id,
+            payload=request.payload,
+            invoked_arn=request.invoked_arn,
+            trace_header=request.trace_header or "",
+            client_context=request.client_context,
+            attempt=request.attempt,
+            invocation_type=request.invocation_type,
+            age_ms=age_ms,
+            mapping=request.mapping,
+        )
 
     def _emit(self, kind: EventKind, request: InvokeRequest, **fields: object) -> None:
         self._context.events.append(
@@ -158,17 +205,6 @@ class Invoker:
             request_id=request.request_id,
             **fields,
         )
-
-
-def _invocation(request: InvokeRequest) -> Invocation:
-    return Invocation(
-        request_id=request.request_id,
-        payload=request.payload,
-        invoked_arn=request.invoked_arn,
-        trace_header=request.trace_header or "",
-        client_context=request.client_context,
-        attempt=request.attempt,
-    )
 
 
 def _trace_header(given: str | None, now_ms: float) -> str:

@@ -49,6 +49,7 @@ def build_launch(
     tmp_dir: Path,
     runtime_api: str,
     log_stream: str,
+    initialization_type: str,
     credentials: Mapping[str, str],
     endpoint_url: str,
 ) -> Launch:
@@ -56,6 +57,7 @@ def build_launch(
     isolated = supervisor.isolation == NAMESPACES
     places = _Places(deployment, supervisor, isolated)
     environ = _environ(deployment, places, runtime_api, log_stream, credentials, endpoint_url)
+    environ["AWS_LAMBDA_INITIALIZATION_TYPE"] = initialization_type
     if not isolated:
         environ["TMPDIR"] = str(tmp_dir)
     launch = Launch(
@@ -113,7 +115,6 @@ def _environ(
         "AWS_LAMBDA_FUNCTION_NAME": configuration.function_name,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(configuration.memory_mb),
         "AWS_LAMBDA_FUNCTION_VERSION": deployment.version,
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
         "AWS_LAMBDA_LOG_GROUP_NAME": configuration.log_group_name,
         "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
         "AWS_ACCESS_KEY_ID": credentials["AccessKeyId"],

@@ -14,20 +14,23 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from labkit.live import interpreters
+from labkit.live.async_queue import AsyncQueue
 from labkit.live.auth import AccessKey, Authenticator
 from labkit.live.calls import Calls
 from labkit.live.clock import LabClock
 from labkit.live.control import Control
+from labkit.live.destinations import Destinations
 from labkit.live.event_log import EventLog
 from labkit.live.front import HOST, Front, Router
 from labkit.live.http import Request, Response
 from labkit.live.invoke import Invoker
 from labkit.live.lambda_api.app import LambdaApi
 from labkit.live.moto_seam import app as moto_app
-from labkit.live.moto_seam import s3
+from labkit.live.moto_seam import cloudwatch, s3, sqs_api
+from labkit.live.moto_seam import time as moto_time
 from labkit.live.moto_seam.credentials import (
     ACCOUNT_ID,
     USER_ARN,
@@ -35,8 +38,16 @@ from labkit.live.moto_seam.credentials import (
     role_exists,
 )
 from labkit.live.moto_seam.logs import LogWriter
+from labkit.live.moto_seam.sqs import QueueStore
+from labkit.live.moto_seam.streams import StreamStore
+from labkit.live.moto_seam.targets import MotoTargets
+from labkit.live.pollers.context import PollerContext
+from labkit.live.pollers.mappings import MappingPollers
+from labkit.live.provisioning import Provisioner
+from labkit.live.real_time import real_time_s
 from labkit.live.settings import Settings
 from labkit.live.storage import Storage
+from labkit.live.telemetry.metrics import MetricStore
 from labkit.live.workers import Workers
 
 _log = logging.getLogger(__name__)
@@ -56,6 +67,7 @@ class Services:
         self.endpoint_url = endpoint_url
         self.ready = threading.Event()
         self.invoker: Invoker | None = None
+        self.targets = MotoTargets(self.ready)
         self._credentials = credentials
         self._logs = LogWriter(settings)
 
@@ -68,6 +80,10 @@ class Services:
         """Tell whether IAM knows the role."""
         self.ready.wait()
         return role_exists(arn)
+
+    def target_exists(self, arn: str) -> bool:
+        """Tell whether there is such a queue, topic, event bus or bucket."""
+        return self.targets.exists(arn)
 
     def check_runtime_here(self, runtime: str, package_type: str) -> None:
         """Raise ApiError if this machine cannot run the runtime or package type."""
@@ -84,6 +100,11 @@ class Services:
         """Write into CloudWatch Logs."""
         self.ready.wait()
         self._logs.put(region, group, stream, events)
+
+    def queue(self, arn: str) -> Any:
+        """Return moto's queue of an ARN, None if there is none."""
+        self.ready.wait()
+        return sqs_api.queue_of(arn)
 
     def load_logs(self) -> None:
         """Import what the first invocation would otherwise wait for."""
@@ -132,7 +153,47 @@ class Server:
         self._lambda_api.invoker = self._invoker
         self._services.invoker = self._invoker
         self._workers = Workers(self.clock, lambda: self.settings.max_environments)
+        self._provisioner = Provisioner(
+            clock=self.clock,
+            settings=self.settings,
+            events=self.events,
+            pools=self._invoker.pools,
+            submit=self._workers.submit,
+        )
+        self._lambda_api.provisioner = self._provisioner
         self._calls = Calls(self._lambda_api.resolve_arn, self._invoker.invoke)
+        self._destinations = Destinations(
+            clock=self.clock,
+            events=self.events,
+            targets=self._services.targets,
+            calls=self._calls,
+        )
+        self._async_queue = AsyncQueue(
+            clock=self.clock,
+            settings=self.settings,
+            events=self.events,
+            workers=self._workers,
+            functions=self._lambda_api,
+            run=self._invoker.run,
+            destinations=self._destinations,
+        )
+        self._invoker.event_queue = self._async_queue
+        self._queues = QueueStore(self.clock, self._services.queue)
+        self._streams = StreamStore(self.clock)
+        self._metrics = MetricStore(self.events, self._lambda_api.metric_facts(REGION))
+        self._lambda_api.pollers = MappingPollers(
+            PollerContext(
+                clock=self.clock,
+                settings=self.settings,
+                events=self.events,
+                workers=self._workers,
+                calls=self._calls,
+                queues=self._queues,
+                streams=self._streams,
+                destinations=self._destinations,
+            ),
+            self._services.ready.wait,
+        )
         front.start(self._router())
         threading.Thread(target=self._load, name="load moto", daemon=True).start()
 
@@ -151,9 +212,13 @@ class Server:
     def reset(self) -> None:
         """Forget the functions and the state of all services; the clock and the events go on."""
         self._services.ready.wait()
+        self._async_queue.clear()
+        self._provisioner.reset()
         self._lambda_api.reset()
         self._invoker.reset()
         moto_app.reset()
+        self._queues.tell_deleted()
+        self._metrics.clear()
         self._credentials.prepare_account()
 
     def close(self) -> None:
@@ -161,6 +226,7 @@ class Server:
         self._front.close()
         self._workers.close()
         self._invoker.close()
+        self._metrics.close()
         self.clock.close()
         self._storage.close()
 
@@ -174,7 +240,9 @@ class Server:
             reset=self.reset,
         )
         return Router(
-            authenticator=Authenticator(self._find_key),
+            authenticator=Authenticator(
+                self._find_key, real_time_s, lambda: self.clock.now_ms() / 1000
+            ),
             token=self.token,
             control=control.handle,
             lambda_api=self._lambda_api.handle,
@@ -195,7 +263,11 @@ class Server:
         """Load what is slow to load, the likeliest to be asked for first."""
         try:
             self._lambda_api.warm()
+            moto_time.install(self.clock)
             self._moto.load()
+            self._streams.load()
+            cloudwatch.install(self._metrics)
+            sqs_api.install(self._queues)
             self._credentials.prepare_account()
             self._services.load_logs()
         except Exception:

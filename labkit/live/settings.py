@@ -42,7 +42,7 @@ class Settings:
     async_backoff_max_s: float = 300.0
     """The longest wait of a throttled asynchronous event; waits double from 1 s up to here."""
     stream_backoff_max_s: float = 10.0
-    """The longest wait between two attempts at a batch of a stream; waits double from 1 s."""
+    """The longest wait between two attempts at a batch of a stream; waits double from 2 s."""
     init_timeout_s: float = quotas.INIT_TIMEOUT_S
     cpu_period_ms: float = 20.0
     """Within this period an environment may use its CPU share."""

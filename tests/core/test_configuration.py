@@ -351,6 +351,27 @@ def test_layers_in_awss_own_form_are_left_alone() -> None:
     validate(changed(layer_arns=("arn:aws:lambda:::awslayer:AmazonLinux1703",)))
 
 
+@pytest.mark.parametrize("target", ["sqs:us-east-1:123456789012:dead", "sns:us-east-1:1:dead"])
+def test_dead_letters_go_to_a_queue_or_a_topic(target: str) -> None:
+    validate(changed(dead_letter_target_arn=f"arn:aws:{target}"))
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "arn:aws:sqs:us-east-1:123456789012:dead.fifo",
+        "arn:aws:sns:us-east-1:123456789012:dead.fifo",
+        "arn:aws:lambda:us-east-1:123456789012:function:dead",
+        "arn:aws:s3:::dead",
+        "arn:aws:sqs",
+    ],
+)
+def test_dead_letters_go_nowhere_else(target: str) -> None:
+    error = refused(dead_letter_target_arn=target)
+    assert error.code == "InvalidParameterValueException"
+    assert error.message.startswith(f"Invalid dead letter queue ARN: {target} is neither")
+
+
 def test_configuration_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         BASE.memory_mb = 256  # type: ignore[misc]

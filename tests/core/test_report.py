@@ -226,6 +226,7 @@ def test_iso_time_survives(time_ms: int) -> None:
 
 def test_records() -> None:
     init_start = report.init_start_record(
+        initialization_type="on-demand",
         phase="init",
         runtime_version="python:3.13.v57",
         runtime_version_arn=ARN,
@@ -236,15 +237,21 @@ def test_records() -> None:
     )
     assert init_start["instanceMaxMemory"] == 134_217_728
     assert init_start["initializationType"] == "on-demand"
-    assert report.init_runtime_done_record(phase="init", status="success") == {
+    assert report.init_runtime_done_record(
+        initialization_type="on-demand", phase="init", status="success"
+    ) == {
         "initializationType": "on-demand",
         "phase": "init",
         "status": "success",
     }
     assert report.init_report_record(
-        10.004, phase="invoke", status="error", error_type="Runtime.ExitError"
+        10.004,
+        initialization_type="provisioned-concurrency",
+        phase="invoke",
+        status="error",
+        error_type="Runtime.ExitError",
     ) == {
-        "initializationType": "on-demand",
+        "initializationType": "provisioned-concurrency",
         "phase": "invoke",
         "status": "error",
         "errorType": "Runtime.ExitError",

@@ -18,6 +18,10 @@ VALID: dict[str, list[Any]] = {
     "account_concurrency": [100, 1_000_000],
     "unreserved_minimum": [0, 100],
     "state_change_delay_s": [0, 0.25, 3600],
+    "mapping_state_delay_s": [0, 1.0, 3600],
+    "provisioning_delay_s": [0, [60, 90]],
+    "async_backoff_max_s": [1, 300, 21_600],
+    "stream_backoff_max_s": [0.1, 10, 3600],
     "init_timeout_s": [0.1, 10, 900],
     "cpu_period_ms": [1, 20.0, 1000],
     "log_max_events": [1, 10_000],
@@ -66,6 +70,8 @@ def test_the_defaults_of_the_fact_sheet() -> None:
     assert (settings.account_concurrency, settings.unreserved_minimum) == (1000, 100)
     assert settings.cpu_period_ms == 20
     assert settings.init_timeout_s == 10
+    assert (settings.async_backoff_max_s, settings.stream_backoff_max_s) == (300, 10)
+    assert settings.provisioning_delay_s == (60, 90)
 
 
 @pytest.mark.parametrize(

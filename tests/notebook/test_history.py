@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from labkit.core.events import Event
-from labkit.notebook.history import PROVISIONED_REASON, Doing, HistoryBuilder, Row, history
+from labkit.notebook.history import Doing, HistoryBuilder, Row, history
 
 INIT, INVOKE, FROZEN, NO_PROCESS = Doing.INIT, Doing.INVOKE, Doing.FROZEN, Doing.NO_PROCESS
 
@@ -150,7 +150,13 @@ def test_what_has_just_begun_is_there(story: Any) -> None:
 
 
 def test_provisioned_concurrency_waits_as_such_and_is_no_cold_start(story: Any) -> None:
-    story.add("init_started", 0, environment="a", phase="init", reason=PROVISIONED_REASON)
+    story.add(
+        "init_started",
+        0,
+        environment="a",
+        phase="init",
+        initialization_type="provisioned-concurrency",
+    )
     story.add("init_ended", 40, environment="a", phase="init", outcome="success")
     story.invoke("a", 100, 20)
     story.add("environment_ended", 500, environment="a", reason="provisioned")

@@ -6,6 +6,7 @@ from typing import Any
 
 from labkit.core import quotas
 from labkit.live.lambda_api.backend import Backend, Caller
+from labkit.live.lambda_api.concurrency import unreserved_concurrency
 from labkit.live.lambda_api.store import Function
 
 
@@ -19,6 +20,7 @@ class Account:
         """GetAccountSettings."""
         concurrency = self._backend.settings.account_concurrency
         with self._backend.lock:
+            unreserved = unreserved_concurrency(self._backend, caller.region)
             region = self._backend.region(caller.region)
             functions, layers = region.functions.values(), region.layers.values()
             packages = [one.package for owner in functions for one in owner.every_version()]
@@ -30,7 +32,7 @@ class Account:
                 "CodeSizeUnzipped": quotas.UNZIPPED_MAX_BYTES,
                 "CodeSizeZipped": quotas.ZIP_UPLOAD_MAX_BYTES,
                 "ConcurrentExecutions": concurrency,
-                "UnreservedConcurrentExecutions": concurrency,
+                "UnreservedConcurrentExecutions": unreserved,
             },
             "AccountUsage": {
                 "TotalCodeSize": code_bytes,

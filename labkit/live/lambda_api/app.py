@@ -11,16 +11,22 @@ from typing import Any
 
 from labkit.core import errors
 from labkit.core.clock import Clock
+from labkit.live.async_queue import EventSettings
 from labkit.live.http import Request, Response
 from labkit.live.lambda_api import model, validation
 from labkit.live.lambda_api.account import Account
-from labkit.live.lambda_api.backend import Backend, Caller, Resolved, Services
+from labkit.live.lambda_api.backend import Backend, Caller, Provisioner, Resolved, Services
+from labkit.live.lambda_api.concurrency import Concurrency
+from labkit.live.lambda_api.event_invoke import EventInvokeConfigs
+from labkit.live.lambda_api.event_source_mappings import EventSourceMappings, Pollers
 from labkit.live.lambda_api.functions import Functions, check_request_size
 from labkit.live.lambda_api.invocations import Invocations, Invoker
 from labkit.live.lambda_api.layers import Layers
 from labkit.live.lambda_api.lifecycle import Lifecycle
+from labkit.live.lambda_api.metric_facts import MetricFacts
 from labkit.live.lambda_api.parsing import parse
 from labkit.live.lambda_api.permissions import LayerPermissions, Permissions
+from labkit.live.lambda_api.provisioned import ProvisionedConcurrency
 from labkit.live.lambda_api.tags import Tags
 from labkit.live.lambda_api.versions import Aliases, Versions
 from labkit.live.settings import Settings
@@ -33,8 +39,9 @@ Handler = Callable[[Caller, dict[str, Any]], dict[str, Any]]
 class LambdaApi:
     """Every Lambda operation: those that the lab serves, and a plain refusal of the others.
 
-    `invoker` must be set before the first invocation, `endpoint_url` before addresses of code are
-    handed out; both are known only when the server listens. Safe to use from several threads.
+    `invoker` and `provisioner` must be set before the first request, `pollers` before the first
+    event source mapping is made, `endpoint_url` before addresses of code are handed out, which are
+    known only when the server listens. Safe to use from several threads.
     """
 
     def __init__(
@@ -54,7 +61,13 @@ class LambdaApi:
             services=services,
         )
         self._invocations = Invocations(self._backend)
-        self._handlers = _handlers(self._backend)
+        self._event_invoke = EventInvokeConfigs(self._backend)
+        self._mappings = EventSourceMappings(self._backend)
+        self._handlers = {
+            **_handlers(self._backend),
+            **_of_event_invoke(self._event_invoke),
+            **_of_mappings(self._mappings),
+        }
 
     @property
     def invoker(self) -> Invoker | None:
@@ -64,6 +77,24 @@ class LambdaApi:
     @invoker.setter
     def invoker(self, invoker: Invoker) -> None:
         self._invocations.invoker = invoker
+
+    @property
+    def provisioner(self) -> Provisioner:
+        """What keeps functions to their concurrency, and environments ready."""
+        return self._backend.provisioner
+
+    @provisioner.setter
+    def provisioner(self, provisioner: Provisioner) -> None:
+        self._backend.provisioner = provisioner
+
+    @property
+    def pollers(self) -> Pollers | None:
+        """What is at work behind the event source mappings."""
+        return self._mappings.pollers
+
+    @pollers.setter
+    def pollers(self, pollers: Pollers) -> None:
+        self._mappings.pollers = pollers
 
     @property
     def endpoint_url(self) -> str:
@@ -132,12 +163,26 @@ class LambdaApi:
         """Return what `resolve` does, for the ARN of a function, a version or an alias."""
         return self.resolve(function_arn, None, function_arn.split(":")[3])
 
+    def event_settings(self, function_arn: str) -> EventSettings:
+        """Return what is configured for events of a function, a version or an alias.
+
+        Raises ApiError (404) if the function is gone.
+        """
+        region, account_id = function_arn.split(":")[3:5]
+        caller = Caller(region, account_id, f"arn:aws:iam::{account_id}:root")
+        return self._event_invoke.settings_of(caller, function_arn)
+
+    def metric_facts(self, home_region: str) -> MetricFacts:
+        """Return what answers what the metrics need to know; `home_region` is the lab's own."""
+        return MetricFacts(self._backend, home_region)
+
     def code_by_token(self, token: str) -> bytes | None:
         """Return the zip file that Code.Location of GetFunction names; None if it is gone."""
         return self._backend.packages.by_token(token)
 
     def reset(self) -> None:
-        """Forget every function and layer, and retire what runs."""
+        """Forget every function, layer and mapping, and retire what runs."""
+        self._mappings.reset()
         for identity in self._backend.forget():
             self._backend.services.retire(identity)
 
@@ -151,9 +196,12 @@ def _handlers(backend: Backend) -> dict[str, Handler]:
     """Return the operations that are served, by name."""
     lifecycle = Lifecycle(backend)
     layers = Layers(backend)
+    provisioned = ProvisionedConcurrency(backend)
+    functions = Functions(backend, lifecycle, layers, provisioned)
     return {
-        **_of_functions(Functions(backend, lifecycle, layers), Versions(backend, lifecycle)),
-        **_of_aliases_and_layers(Aliases(backend), layers),
+        **_of_functions(functions, Versions(backend, lifecycle)),
+        **_of_aliases_and_layers(Aliases(backend, provisioned), layers),
+        **_of_concurrency(Concurrency(backend), provisioned),
         **_of_the_rest(
             Permissions(backend),
             LayerPermissions(backend, layers),
@@ -190,6 +238,40 @@ def _of_aliases_and_layers(aliases: Aliases, layers: Layers) -> dict[str, Handle
         "ListLayers": layers.list_layers,
         "ListLayerVersions": layers.list_layer_versions,
         "DeleteLayerVersion": layers.delete_layer_version,
+    }
+
+
+def _of_concurrency(
+    concurrency: Concurrency, provisioned: ProvisionedConcurrency
+) -> dict[str, Handler]:
+    return {
+        "PutFunctionConcurrency": concurrency.put_function_concurrency,
+        "GetFunctionConcurrency": concurrency.get_function_concurrency,
+        "DeleteFunctionConcurrency": concurrency.delete_function_concurrency,
+        "PutProvisionedConcurrencyConfig": provisioned.put,
+        "GetProvisionedConcurrencyConfig": provisioned.get,
+        "DeleteProvisionedConcurrencyConfig": provisioned.delete,
+        "ListProvisionedConcurrencyConfigs": provisioned.list_all,
+    }
+
+
+def _of_event_invoke(configs: EventInvokeConfigs) -> dict[str, Handler]:
+    return {
+        "PutFunctionEventInvokeConfig": configs.put,
+        "UpdateFunctionEventInvokeConfig": configs.update,
+        "GetFunctionEventInvokeConfig": configs.get,
+        "DeleteFunctionEventInvokeConfig": configs.delete,
+        "ListFunctionEventInvokeConfigs": configs.list,
+    }
+
+
+def _of_mappings(mappings: EventSourceMappings) -> dict[str, Handler]:
+    return {
+        "CreateEventSourceMapping": mappings.create_event_source_mapping,
+        "GetEventSourceMapping": mappings.get_event_source_mapping,
+        "ListEventSourceMappings": mappings.list_event_source_mappings,
+        "UpdateEventSourceMapping": mappings.update_event_source_mapping,
+        "DeleteEventSourceMapping": mappings.delete_event_source_mapping,
     }
 
 

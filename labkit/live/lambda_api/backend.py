@@ -6,6 +6,7 @@ import functools
 import itertools
 import random
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +23,7 @@ from labkit.core.names import (
 from labkit.live.deployment import Deployment
 from labkit.live.lambda_api.packages import PackageStore
 from labkit.live.lambda_api.store import Function, FunctionVersion, RegionState
+from labkit.live.provisioning import ProvisionedKey, ProvisionedState
 from labkit.live.settings import Settings
 
 _REFERENCES_CACHED = 4096
@@ -36,11 +38,30 @@ class Services(Protocol):
     def role_exists(self, arn: str) -> bool:
         """Tell whether IAM knows the role."""
 
+    def target_exists(self, arn: str) -> bool:
+        """Tell whether there is such a queue, topic, event bus or bucket."""
+
     def check_runtime_here(self, runtime: str, package_type: str) -> None:
         """Raise ApiError if this machine cannot run the runtime or package type."""
 
     def retire(self, identity: str) -> None:
         """End the environments of a deployment's identity as they become idle."""
+
+
+class Provisioner(Protocol):
+    """What keeps functions to their concurrency, and environments ready."""
+
+    def reserve(self, region: str, function: str, concurrency: int | None) -> None:
+        """Reserve concurrency for a function; None ends that."""
+
+    def provision(self, key: ProvisionedKey, wanted: Sequence[tuple[Deployment, int]]) -> None:
+        """Allocate so many environments of each deployment for a version or alias."""
+
+    def end(self, key: ProvisionedKey) -> None:
+        """End all that was allocated for a version or alias."""
+
+    def state(self, key: ProvisionedKey) -> ProvisionedState:
+        """Return how far the allocation for a version or alias has come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +82,12 @@ class Resolved:
 
 
 class Backend:
-    """The state of the Lambda API. Operations that change it hold `lock`; resolving does not."""
+    """The state of the Lambda API. Operations that change it hold `lock`; resolving does not.
+
+    `provisioner` must be set before the first operation.
+    """
+
+    provisioner: Provisioner
 
     def __init__(
         self,

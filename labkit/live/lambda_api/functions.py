@@ -9,12 +9,13 @@ from typing import Any
 from labkit.core import errors, quotas
 from labkit.core.configuration import FunctionConfiguration, check_new_name, validate
 from labkit.core.names import LATEST, FunctionRef, function_arn, is_version
-from labkit.live.lambda_api import settings_input, views
+from labkit.live.lambda_api import concurrency, settings_input, views
 from labkit.live.lambda_api.backend import Backend, Caller
 from labkit.live.lambda_api.layers import Layers
 from labkit.live.lambda_api.lifecycle import Lifecycle
 from labkit.live.lambda_api.packages import Package
 from labkit.live.lambda_api.paging import page
+from labkit.live.lambda_api.provisioned import ProvisionedConcurrency
 from labkit.live.lambda_api.store import Alias, Function, FunctionVersion, LayerVersion
 from labkit.live.lambda_api.tags import check_tags
 
@@ -22,8 +23,15 @@ from labkit.live.lambda_api.tags import check_tags
 class Functions:
     """The operations on functions themselves."""
 
-    def __init__(self, backend: Backend, lifecycle: Lifecycle, layers: Layers) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        lifecycle: Lifecycle,
+        layers: Layers,
+        provisioned: ProvisionedConcurrency,
+    ) -> None:
         self._backend = backend
+        self._provisioned = provisioned
         self._lifecycle = lifecycle
         self._layers = layers
 
@@ -191,8 +199,10 @@ class Functions:
             if qualifier is None:
                 del self._backend.region(caller.region).functions[function.name]
                 gone = function.every_version()
+                self._provisioned.end_all(caller.region, function)
             else:
                 gone = self._taken_out(function, qualifier)
+                self._provisioned.end(caller.region, function, qualifier)
             identities = [one for version in gone for one in self._backend.abandon(version)]
         for identity in identities:
             self._backend.services.retire(identity)
@@ -210,6 +220,7 @@ class Functions:
                 f"[{', '.join(users)}]"
             )
         version = function.versions.pop(number, None)
+        function.event_invoke.pop(number, None)
         # A version that is not there counts as deleted, as on AWS.
         return [] if version is None else [version]
 
@@ -223,6 +234,8 @@ class Functions:
         }
         if function.tags:
             answer["Tags"] = dict(function.tags)
+        if reservation := concurrency.view(function):
+            answer["Concurrency"] = reservation
         return answer
 
     def get_function_configuration(

@@ -10,20 +10,26 @@ from typing import Any, TypeVar
 from labkit.core.errors import invalid_parameter
 
 PAGE_MAX = 50
-"""The service answers at most 50 items at a time, however many are asked for."""
+"""What most lists answer at most at a time."""
 
 Item = TypeVar("Item")
 
 
 def page(
-    items: Sequence[Item], parameters: dict[str, Any], view: Callable[[Item], Any], *, key: str
+    items: Sequence[Item],
+    parameters: dict[str, Any],
+    view: Callable[[Item], Any],
+    *,
+    key: str,
+    maximum: int = PAGE_MAX,
 ) -> dict[str, Any]:
     """Return one page of `items` under `key`, with NextMarker if there are more.
 
+    `maximum` is how many items the service answers at a time, however many are asked for.
     Raises ApiError (400) for a Marker that no answer of this lab has given.
     """
     start = _start(parameters.get("Marker"))
-    end = start + min(parameters.get("MaxItems", PAGE_MAX), PAGE_MAX)
+    end = start + min(parameters.get("MaxItems", maximum), maximum)
     answer: dict[str, Any] = {key: [view(item) for item in items[start:end]]}
     if end < len(items):
         answer["NextMarker"] = base64.urlsafe_b64encode(f"from:{end}".encode()).decode()

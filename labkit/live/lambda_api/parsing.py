@@ -26,6 +26,7 @@ _JAVA_TYPES = {
     "float": "a Float",
     "boolean": "a Boolean",
     "blob": "a Blob",
+    "timestamp": "a Date",
 }
 
 
@@ -124,7 +125,7 @@ def _scalar(kind: str, value: Any) -> Any:
         return value
     if kind in ("integer", "long") and _is_number(value) and value == int(value):
         return int(value)
-    if kind in ("double", "float") and _is_number(value):
+    if kind in ("double", "float", "timestamp") and _is_number(value):  # seconds since 1970
         return float(value)
     raise serialization_error(f"{_token(value)} can not be converted to {_JAVA_TYPES[kind]}")
 

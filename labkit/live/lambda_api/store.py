@@ -1,4 +1,4 @@
-"""What the Lambda API remembers: functions, versions, aliases and layers, by Region."""
+"""What the Lambda API remembers: functions, versions, aliases, layers and mappings, by Region."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from labkit.core.clock import Timer
 from labkit.core.configuration import FunctionConfiguration
+from labkit.core.mapping import EventSource, MappingConfig
 from labkit.core.names import LATEST, is_version
 from labkit.live.deployment import Deployment
 from labkit.live.lambda_api.packages import Package
@@ -109,6 +110,25 @@ class Alias:
     policy: Policy = field(default_factory=Policy)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventInvoke:
+    """Settings of asynchronous invocation, as they were given; the destinations are ARNs."""
+
+    maximum_retry_attempts: int | None = None
+    maximum_event_age_s: int | None = None
+    on_success: str | None = None
+    on_failure: str | None = None
+    last_modified_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provisioned:
+    """Provisioned concurrency of a version or alias: how many environments were asked for."""
+
+    requested: int
+    last_modified_ms: float
+
+
 @dataclass(slots=True, eq=False, kw_only=True)
 class Function:
     """A function of one Region with all its versions and aliases."""
@@ -121,6 +141,11 @@ class Function:
     next_version: int = 1
     tags: dict[str, str] = field(default_factory=dict)
     recursive_loop: str = "Terminate"
+    event_invoke: dict[str, EventInvoke] = field(default_factory=dict)
+    """Settings of asynchronous invocation by qualifier: $LATEST, a version or an alias."""
+    reserved_concurrency: int | None = None
+    provisioned: dict[str, Provisioned] = field(default_factory=dict)
+    """Provisioned concurrency by qualifier: a version or an alias."""
 
     def every_version(self) -> list[FunctionVersion]:
         """Return $LATEST and the published versions, oldest first."""
@@ -139,9 +164,30 @@ class Function:
         return self.aliases.get(qualifier)
 
 
+@dataclass(slots=True, eq=False, kw_only=True)
+class EventSourceMapping:
+    """An event source mapping, with the settings that it has or is changing to.
+
+    `enabled` is whether it is, or will be, at work when `state` has ceased to change.
+    """
+
+    uuid: str
+    arn: str
+    source: EventSource
+    function_arn: str
+    role_arn: str
+    config: MappingConfig
+    enabled: bool
+    last_modified_ms: float
+    state: str = "Creating"
+    transition: Timer | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+
+
 @dataclass(slots=True, eq=False)
 class RegionState:
-    """All that one Region holds."""
+    """All that one Region holds; event source mappings by their UUID."""
 
     functions: dict[str, Function] = field(default_factory=dict)
     layers: dict[str, Layer] = field(default_factory=dict)
+    mappings: dict[str, EventSourceMapping] = field(default_factory=dict)

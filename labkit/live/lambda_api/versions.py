@@ -13,6 +13,7 @@ from labkit.live.lambda_api.backend import Backend, Caller
 from labkit.live.lambda_api.functions import check_revision
 from labkit.live.lambda_api.lifecycle import Lifecycle
 from labkit.live.lambda_api.paging import page
+from labkit.live.lambda_api.provisioned import ProvisionedConcurrency
 from labkit.live.lambda_api.store import Alias, Function, new_revision
 
 
@@ -65,8 +66,9 @@ class Versions:
 class Aliases:
     """The operations on aliases."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, provisioned: ProvisionedConcurrency) -> None:
         self._backend = backend
+        self._provisioned = provisioned
 
     def create_alias(self, caller: Caller, parameters: dict[str, Any]) -> dict[str, Any]:
         """CreateAlias."""
@@ -114,17 +116,22 @@ class Aliases:
             target = parameters.get("FunctionVersion", alias.function_version)
             weights = _weights(parameters) if "RoutingConfig" in parameters else alias.weights
             _check_target(reference, function, target, weights)
+            self._provisioned.check_move(function, alias, target, weights)
             alias.function_version = target
             alias.weights = weights
             alias.description = parameters.get("Description", alias.description)
             alias.revision_id = new_revision()
+            self._provisioned.follow(caller.region, function, alias)
             return views.alias(function, alias)
 
     def delete_alias(self, caller: Caller, parameters: dict[str, Any]) -> dict[str, Any]:
         """DeleteAlias; an alias that is not there counts as deleted, as on AWS."""
         reference = self._backend.unqualified(caller, parameters["FunctionName"])
         with self._backend.lock:
-            self._backend.function(reference).aliases.pop(parameters["Name"], None)
+            function = self._backend.function(reference)
+            function.aliases.pop(parameters["Name"], None)
+            self._provisioned.end(caller.region, function, parameters["Name"])
+            function.event_invoke.pop(parameters["Name"], None)
         return {}
 
     def _found(

@@ -6,7 +6,7 @@ import contextlib
 import io
 import stat
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,11 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from labkit.core.errors import invalid_parameter
+from labkit.live.deployment import Deployment
 from labkit.live.http import Headers, Request, Response
 from labkit.live.invoke import InvokeRequest, InvokeResult
 from labkit.live.lambda_api import LambdaApi
+from labkit.live.provisioning import ProvisionedKey, ProvisionedState
 from labkit.live.settings import Settings
 
 ACCOUNT = "123456789012"
@@ -79,9 +81,14 @@ class Lab:
     objects: dict[tuple[str, str], bytes] = field(default_factory=dict)
     roles: set[str] = field(default_factory=lambda: {ROLE})
     missing_runtimes: set[str] = field(default_factory=set)
+    missing_targets: set[str] = field(default_factory=set)
     retired: list[str] = field(default_factory=list)
     invoked: list[InvokeRequest] = field(default_factory=list)
     result: dict[str, Any] = field(default_factory=dict)
+    reserved: dict[str, int | None] = field(default_factory=dict)
+    provisioned: dict[ProvisionedKey, list[tuple[str, int]]] = field(default_factory=dict)
+    ready: ProvisionedState | None = None
+    """Of every allocation; None leaves it in progress."""
 
     def s3_object(self, bucket: str, key: str, version: str | None) -> bytes:
         if (bucket, key) not in self.objects:
@@ -94,12 +101,27 @@ class Lab:
     def role_exists(self, arn: str) -> bool:
         return arn in self.roles
 
+    def target_exists(self, arn: str) -> bool:
+        return arn not in self.missing_targets
+
     def check_runtime_here(self, runtime: str, package_type: str) -> None:
         if package_type == "Image" or runtime in self.missing_runtimes:
             raise invalid_parameter(f"{runtime or package_type} cannot run here.")
 
     def retire(self, identity: str) -> None:
         self.retired.append(identity)
+
+    def reserve(self, region: str, function: str, concurrency: int | None) -> None:
+        self.reserved[function] = concurrency
+
+    def provision(self, key: ProvisionedKey, wanted: Sequence[tuple[Deployment, int]]) -> None:
+        self.provisioned[key] = [(one.version, count) for one, count in wanted]
+
+    def end(self, key: ProvisionedKey) -> None:
+        del self.provisioned[key]
+
+    def state(self, key: ProvisionedKey) -> ProvisionedState:
+        return self.ready or ProvisionedState(0, 0, "IN_PROGRESS", None)
 
     def invoke(self, request: InvokeRequest) -> InvokeResult:
         self.invoked.append(request)
@@ -251,6 +273,7 @@ def bench(tmp_path: Path) -> Bench:
         account_id=ACCOUNT, clock=clock, settings=Settings(), storage_dir=tmp_path, services=lab
     )
     api.invoker = lab
+    api.provisioner = lab
     api.endpoint_url = "http://127.0.0.1:4000"
     return Bench(api, clock, lab, tmp_path)
 
