@@ -76,7 +76,7 @@ def the_system(highlight: str | tuple[str, ...] = ()) -> Figure:
         _box(axes, name, part, name in chosen)
     for start, end, word in _ARROWS:
         _arrow(axes, start, end, word)
-    names = ", ".join(_PARTS[name].title for name in chosen)
+    names = ", ".join(_PARTS[name].title.replace("\n", " ") for name in chosen)
     return Figure(figure, "The lab's system" + (f"; highlighted: {names}" if names else ""))
 
 
