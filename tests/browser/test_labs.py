@@ -22,6 +22,23 @@ PICTURES = """() => [...document.querySelectorAll(".jp-OutputArea-output img")].
 })"""
 
 
+ANSWER = """async ([id, answer]) => {
+    const app = window.jupyterapp, panel = app.shell.currentWidget;
+    const cells = panel.content.widgets;
+    const index = cells.findIndex((cell) => cell.model.id === id);
+    panel.content.activeCellIndex = index;
+    cells[index].model.sharedModel.setSource(answer);
+    await app.commands.execute("notebook:run-cell-and-select-next");
+    await app.commands.execute("notebook:run-cell-and-select-next");
+    return cells[index + 1].outputArea.model.toJSON()[0].text;
+}"""
+
+
+def answered(seen: Any, exercise: str, answer: str) -> str:
+    """What the check says to an answer, given as a learner does: type, run, and run the check."""
+    return "".join(seen.page.evaluate(ANSWER, [exercise, answer])).strip()
+
+
 @pytest.fixture(scope="module", params=LABS)
 def opened(request: pytest.FixtureRequest, seen: Any) -> Any:
     """A lab that is open in the browser, all its cells run."""
@@ -156,17 +173,54 @@ class TestFirstInvocation:
             assert answer in text
 
     def test_an_answer_turns_its_check(self, opened: Any, seen: Any) -> None:
-        """As a learner does it: type the answer, run the cell and the one after it."""
-        line = seen.page.evaluate(
-            """async () => {
-                const app = window.jupyterapp, panel = app.shell.currentWidget;
-                const cells = panel.content.widgets;
-                const index = cells.findIndex((cell) => cell.model.id === "exercise-bill");
-                panel.content.activeCellIndex = index;
-                cells[index].model.sharedModel.setSource("billed_ms = math.ceil(duration_ms + init_ms)");
-                await app.commands.execute("notebook:run-cell-and-select-next");
-                await app.commands.execute("notebook:run-cell-and-select-next");
-                return cells[index + 1].outputArea.model.toJSON()[0].text;
-            }"""
+        line = answered(seen, "exercise-bill", "billed_ms = math.ceil(duration_ms + init_ms)")
+        assert line == "PASS 2 · the bill of a cold start"
+
+
+@pytest.mark.parametrize("opened", ["labs/02_invocation_models.ipynb"], indirect=True)
+class TestInvocationModels:
+    """What lab 02 shows, and what a learner does in it."""
+
+    def test_each_exercise_is_still_to_do(self, opened: Any) -> None:
+        told = [text for text in opened[1].texts() if text.startswith(("PASS", "TODO"))]
+        assert [text[:6] for text in told] == [f"TODO {number}" for number in range(1, 6)]
+
+    def test_the_answers_to_the_bets_stand_in_the_questions(self, opened: Any, seen: Any) -> None:
+        told = seen.page.locator(".labkit-prediction").all_inner_texts()
+        answers = [
+            "It was 202 and nothing else.",
+            "It was 3 times.",
+            "It was many times.",
+            "It was 4.",
+            "It was never.",
+            "It was stream.",
+        ]
+        assert len(told) == len(answers)
+        for text, answer in zip(told, answers, strict=True):
+            assert answer in text
+
+    def test_without_retries_there_is_one_attempt(self, opened: Any, seen: Any) -> None:
+        """The pictures go on working, though the lab itself has been stopped."""
+        root = seen.page.locator(".labkit-retries")
+        assert root.get_attribute("data-attempts") == "3"
+        root.get_by_role("radio", name="0", exact=True).click()
+        root.locator("xpath=self::*[@data-attempts='1']").wait_for()
+        assert root.get_attribute("data-condition") == "RetriesExhausted"
+
+    def test_a_healed_message_lets_its_batch_through(self, opened: Any, seen: Any) -> None:
+        root = seen.page.locator(".labkit-batching")
+        assert root.get_attribute("data-given") == "5"
+        root.get_by_role("checkbox", name="poison message 8;").click()
+        root.locator("xpath=self::*[@data-given='0']").wait_for()
+        assert root.get_attribute("data-done") == "20"
+
+    def test_an_answer_turns_its_check(self, opened: Any, seen: Any) -> None:
+        choice = 'choice = {"price": "synchronous", "thumbnail": "asynchronous", '
+        wrong = answered(
+            seen, "exercise-choice", choice + '"invoices": "queue", "account": "queue"}'
         )
-        assert "".join(line).strip() == "PASS 2 · the bill of a cold start"
+        assert wrong.startswith("TODO 5 · which model? – account is not for the queue model")
+        right = answered(
+            seen, "exercise-choice", choice + '"invoices": "queue", "account": "stream"}'
+        )
+        assert right == "PASS 5 · which model?"
