@@ -7,12 +7,14 @@ order and their types as recorded from the service.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from labkit.core import quotas
 from labkit.core.names import LATEST
+from labkit.core.payloads import refuse_constant
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 FUNCTION_ERROR_STATUS: Final = 200
@@ -103,7 +105,7 @@ def dead_letter_attributes(request_id: str, error: LastError) -> dict[str, tuple
         "RequestID": ("String", request_id),
         "ErrorCode": ("Number", str(error.code)),
     }
-    message = error.message.encode()[: quotas.DEAD_LETTER_ERROR_MESSAGE_MAX_BYTES]
+    message = error.message.encode(errors="replace")[: quotas.DEAD_LETTER_ERROR_MESSAGE_MAX_BYTES]
     if message:  # a message attribute cannot be empty
         attributes["ErrorMessage"] = ("String", message.decode(errors="ignore"))
     return attributes
@@ -120,7 +122,12 @@ def object_key(folder: str, now_ms: float, object_id: str) -> str:
 
 def encoded(record: dict[str, Any]) -> str:
     """Return a record as JSON, without blanks."""
-    return json.dumps(record, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(record, separators=(",", ":"), ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a lone surrogate, which JSON can hold only escaped
+        return json.dumps(record, separators=(",", ":"))
+    return text
 
 
 def qualified(function_arn: str) -> str:
@@ -138,8 +145,18 @@ def _moment(time_ms: float) -> datetime:
 
 
 def _value(payload: bytes) -> Any:
-    """The JSON value of a payload; a text that is no JSON, as a runtime of one's own may answer."""
+    """The JSON value of a payload; the text of one that cannot be read as JSON.
+
+    A runtime of one's own may answer what is none, and a function what is nested too deeply.
+    """
     try:
-        return json.loads(payload)
-    except ValueError:
+        return json.loads(payload, parse_constant=refuse_constant, parse_float=_finite)
+    except (ValueError, RecursionError):
         return payload.decode(errors="replace")
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if math.isinf(value):
+        raise ValueError(f"{number} is beyond what a float holds")
+    return value

@@ -216,16 +216,18 @@ def _check_starting_position(config: MappingConfig, source: EventSource, now_ms:
         )
     if config.starting_position != "AT_TIMESTAMP":
         if timestamp_s is not None:
-            raise invalid_parameter(
-                "StartingPositionTimestamp needs the StartingPosition AT_TIMESTAMP, not "
-                f"{config.starting_position}."
-            )
+            raise invalid_parameter("Timestamp only valid with StartingPosition AT_TIMESTAMP")
         return
     if source.kind is SourceKind.DYNAMODB:
         raise invalid_parameter(f"Unsupported starting position for arn type: {source.arn}")
     if timestamp_s is None:
         raise invalid_parameter(
             "The StartingPosition AT_TIMESTAMP needs a StartingPositionTimestamp."
+        )
+    if timestamp_s < 0:
+        raise invalid_parameter(
+            "Received Exception while reading from provided stream. class java.lang.Long can not "
+            "be converted to a Timestamp"
         )
     if timestamp_s * 1000 > now_ms:
         raise invalid_parameter("StartingPositionTimestamp cannot be in the future.")

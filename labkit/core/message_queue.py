@@ -36,7 +36,8 @@ class Held(Generic[T]):
     """A message in its queue.
 
     `number` tells the order of coming, `kept_ms` when its retention began. `received_ms` is the
-    time of the last receive, `first_received_ms` that of the first.
+    time of the last receive, `first_received_ms` that of the first. Of its receives,
+    `receives_before` were in queues that gave it up.
     """
 
     number: int
@@ -44,6 +45,7 @@ class Held(Generic[T]):
     group: str | None
     kept_ms: float
     receive_count: int = 0
+    receives_before: int = 0
     first_received_ms: float | None = None
     received_ms: float | None = None
     visible_ms: float = 0.0
@@ -119,6 +121,7 @@ class MessageQueue(Generic[T]):
             held.group,
             kept_ms=held.kept_ms if keeps_age else now_ms,
             receive_count=held.receive_count,
+            receives_before=held.receive_count,
             first_received_ms=held.first_received_ms,
         )
         return self._put(adopted, now_ms, 0.0)
@@ -146,14 +149,15 @@ class MessageQueue(Generic[T]):
     ) -> Received[T]:
         """Take up to `limit` visible messages into flight for `timeout_s`.
 
-        Groups in `exclude` are passed over. A message that was received `receives_max` times
-        already is not given but taken out of the queue.
+        Groups in `exclude` are passed over. A message that was received `receives_max` times from
+        this queue already is not given but taken out of it.
         """
         self._pass(now_ms)
         received: Received[T] = Received([], [])
         candidates = self._order.candidates(limit, exclude)
         while len(received.messages) < limit and (held := next(candidates, None)) is not None:
-            if receives_max is not None and held.receive_count >= receives_max:
+            receives = held.receive_count - held.receives_before
+            if receives_max is not None and receives >= receives_max:
                 self._remove(held)
                 received.exhausted.append(held)
                 continue

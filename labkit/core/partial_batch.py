@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NoReturn
 
-from labkit.core.payloads import TIMED_OUT
+from labkit.core.payloads import TIMED_OUT, refuse_constant
 
 SUCCESS, PARTIAL, ERROR, TIMEOUT = "success", "partial", "error", "timeout"
 THROTTLE, SERVICE_ERROR = "throttle", "service_error"
@@ -95,7 +94,7 @@ def _failed(payload: bytes, identifiers: frozenset[str]) -> frozenset[str]:
     """The identifiers that a response names. Raises ValueError for a response without sense."""
     if not payload:
         return frozenset()
-    response = json.loads(payload.decode(), parse_constant=_refuse)
+    response = json.loads(payload.decode(), parse_constant=refuse_constant)
     if response is None or response in ("", [], {}):
         return frozenset()
     if not isinstance(response, dict):
@@ -113,7 +112,3 @@ def _identifier(item: object, identifiers: frozenset[str]) -> str:
     if not isinstance(name, str) or name not in identifiers:
         raise ValueError("an item identifier is missing, empty or not of this batch")
     return name
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")

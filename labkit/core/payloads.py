@@ -1,4 +1,4 @@
-"""The error objects that Lambda itself answers when a function did not answer.
+"""Payloads: the error objects that Lambda itself answers when a function did not answer.
 
 Each builder returns the error type and the JSON payload, exactly as recorded from AWS.
 """
@@ -6,7 +6,7 @@ Each builder returns the error type and the JSON payload, exactly as recorded fr
 from __future__ import annotations
 
 import json
-from typing import Final
+from typing import Final, NoReturn
 
 from labkit.core.quotas import SYNC_RESPONSE_MAX_BYTES
 
@@ -85,6 +85,14 @@ def response_too_large(limit_bytes: int = SYNC_RESPONSE_MAX_BYTES) -> tuple[str,
     return RESPONSE_SIZE_TOO_LARGE, _json(
         {"errorMessage": message, "errorType": RESPONSE_SIZE_TOO_LARGE}
     )
+
+
+def refuse_constant(name: str) -> NoReturn:
+    """Refuse NaN and Infinity, which Python's parser takes and JSON does not have.
+
+    The `parse_constant` of json.loads. Raises ValueError.
+    """
+    raise ValueError(f"{name} is not JSON")
 
 
 def _failed(error_type: str, request_id: str, reason: str) -> tuple[str, bytes]:

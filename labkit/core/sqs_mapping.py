@@ -105,10 +105,15 @@ class _Open(Generic[M]):
             return True  # a record is never split, however large
         return self._grown_bytes(message) <= quotas.BATCH_PAYLOAD_MAX_BYTES
 
-    def append(self, message: M) -> None:
-        """Take a message; one that came back while the window lasts takes its own place."""
+    def append(self, message: M) -> bool:
+        """Take a message; one that came back while the window lasts takes its own place.
+
+        Return whether it is new.
+        """
         self.payload_bytes = self._grown_bytes(message)
+        is_new = message not in self.messages
         self.messages[message] = message
+        return is_new
 
     def _grown_bytes(self, message: M) -> int:
         earlier = self.messages.get(message)
@@ -177,18 +182,23 @@ class SqsMapping(Generic[M]):
         self._scaling.observe(now_ms, busy=busy, saturated=full and waiting)
         return self.room(now_ms) if waiting else 0
 
-    def add(self, messages: Iterable[M], now_ms: float) -> None:
-        """Gather the messages of one poll that match the filters, in the order of the queue."""
+    def add(self, messages: Iterable[M], now_ms: float) -> bool:
+        """Gather the messages of one poll that match the filters, in the order of the queue.
+
+        Return whether any of them is not in the batch that is being gathered already.
+        """
+        grown = False
         for message in messages:
             if self._open and not self._open.has_room_for(message):
                 self._close(PAYLOAD, now_ms)
             if self._open is None:
                 self._open = _Open(opened_ms=now_ms)
-            self._open.append(message)
+            grown |= self._open.append(message)
             if len(self._open.messages) >= self._settings.batch_size:
                 self._close(SIZE, now_ms)
         if self._open and self._settings.window_s == 0:
             self._close(AVAILABLE, now_ms)
+        return grown
 
     def take(self, now_ms: float) -> Batch[M] | None:
         """Return the next batch to invoke now, None if there is none or no slot is free."""

@@ -125,7 +125,7 @@ class AsyncQueue:
             generation=self._generation,
             is_loop=is_loop,
         )
-        self._emit(EventKind.QUEUED, stored, qualifier=qualifier_of(request.invoked_arn))
+        self._emit(EventKind.QUEUED, stored)
         self._workers.submit(lambda: self._attempt(stored))
 
     def stops_loops(self, function_arn: str) -> bool:
@@ -278,5 +278,6 @@ class AsyncQueue:
             function=deployment.function_name,
             version=deployment.version,
             request_id=stored.request.request_id,
+            qualifier=qualifier_of(stored.request.invoked_arn),
             **fields,
         )

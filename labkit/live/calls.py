@@ -37,6 +37,7 @@ class Calls:
         *,
         invocation_type: str = REQUEST_RESPONSE,
         request_id: str = "",
+        attempt: int = 1,
         trace_header: str | None = None,
         mapping: str | None = None,
     ) -> InvokeResult:
@@ -53,6 +54,7 @@ class Calls:
                 payload=payload,
                 invocation_type=invocation_type,
                 request_id=request_id,
+                attempt=attempt,
                 trace_header=trace_header,
                 mapping=mapping,
             )

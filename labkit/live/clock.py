@@ -11,6 +11,7 @@ import itertools
 import logging
 import math
 import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -22,8 +23,13 @@ from labkit.live.real_time import real_time_s
 _log = logging.getLogger(__name__)
 
 _ADVANCE_MAX_S: Final = 100 * 366 * 86_400.0
+# Python's dates end with the year 9999; what expires later than now must have a date, too.
+_END_MS: Final = 253_370_764_800_000.0  # 9999-01-01
 # While the machine sleeps, a waiting thread's time stands still and the wall clock's does not.
 _LOOK_AGAIN_S: Final = 5.0
+# Work that makes work, all at one lab time, has no end that a move of the clock could wait for.
+_ENDLESS_S: Final = 60.0
+_ENDLESS_WORK: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +75,12 @@ class LabTimer:
 class _Working(AbstractContextManager[None]):
     """Counts the work in progress; one object serves all who work."""
 
-    __slots__ = ("_changed", "awaited", "count")
+    __slots__ = ("_changed", "awaited", "count", "ended")
 
     def __init__(self, changed: threading.Condition) -> None:
         self._changed = changed
         self.count = 0
+        self.ended = 0
         self.awaited = False  # every invocation passes here: wake nobody who need not know
 
     def __enter__(self) -> None:
@@ -88,6 +95,7 @@ class _Working(AbstractContextManager[None]):
     ) -> None:
         with self._changed:
             self.count -= 1
+            self.ended += 1
             if self.count == 0 and self.awaited:
                 self._changed.notify_all()
 
@@ -156,8 +164,10 @@ class LabClock:
     def advance(self, seconds: float) -> Moved:
         """Go forward by `seconds` of lab time, firing each timer on the way in its order.
 
-        Returns when the work that they started is done. Raises ValueError for a number that is
-        negative, not finite or over a hundred years.
+        Returns when the work that they started is done, or goes round in circles without end
+        (a function that invokes itself): then the clock stops short, and is not `settled`.
+        Raises ValueError for a number that is negative, not finite or over a hundred years, or
+        would end after the year 9998.
         """
         _check_seconds("seconds", seconds)
         return self._move(seconds, until_settled=False)
@@ -166,6 +176,7 @@ class LabClock:
         """Go forward until nothing is pending, by `limit_seconds` of lab time at most.
 
         If something is still pending then, the clock stands at the limit and `settled` is False.
+        So it is for work that goes round in circles without end.
         Raises ValueError as `advance` does.
         """
         _check_seconds("limit_seconds", limit_seconds)
@@ -220,11 +231,14 @@ class LabClock:
             raise RuntimeError("a timer's callback cannot move the clock that waits for it")
         with self._moving, self._changed:
             target_ms = self._now_ms() + seconds * 1000
+            if target_ms > _END_MS:
+                raise ValueError("lab time ends with the year 9998: start a new lab, or move less")
             fired_before = self._fired
             self._working.awaited = True
             try:
                 while not self._closed:
-                    self._changed.wait_for(self._is_quiet)
+                    if not self._await_quiet():
+                        break
                     if until_settled and not self._pending:
                         break
                     if not self._timers or self._timers[0].time_ms > target_ms:
@@ -244,6 +258,17 @@ class LabClock:
             self._shift(time_ms - now_ms)
         self._reached_ms = max(self._reached_ms, time_ms)
         self._changed.notify_all()
+
+    def _await_quiet(self) -> bool:
+        """Wait until a move may go on; False if the work goes round in circles."""
+        began_s, ended_before = time.monotonic(), self._working.ended
+        while not self._is_quiet():
+            self._changed.wait(_LOOK_AGAIN_S)
+            ended = self._working.ended - ended_before
+            if time.monotonic() - began_s > _ENDLESS_S and ended > _ENDLESS_WORK:
+                _log.warning("a move of the lab clock gave up: %d pieces of work, no end", ended)
+                return False
+        return True
 
     def _is_idle(self) -> bool:
         return self._working.count == 0 and not self._in_callback

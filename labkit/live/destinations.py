@@ -18,6 +18,7 @@ from labkit.core.invocation_records import (
     event_bus_entry,
     object_key,
 )
+from labkit.core.names import qualifier_of
 from labkit.live.calls import Calls
 from labkit.live.context import Events
 from labkit.live.invoke import EVENT, InvokeRequest
@@ -70,9 +71,9 @@ class Destinations:
     def send_record(self, target_arn: str, request: InvokeRequest, record: dict[str, Any]) -> None:
         """Send the record of an asynchronous invocation to the destination for its condition."""
         succeeded = record["requestContext"]["condition"] == Condition.SUCCESS
-        body = encoded(record)
 
         def send() -> None:
+            body = encoded(record)
             match target_arn.split(":")[2]:
                 case "lambda":
                     self._invoke(target_arn, body, request.trace_header)
@@ -123,6 +124,7 @@ class Destinations:
             send,
             reason=ON_FAILURE,
             function=context["functionArn"].split(":")[6],
+            qualifier=qualifier_of(context["functionArn"]),
             request_id=context["requestId"],
             mapping=mapping_uuid,
             shard=shard_id,
@@ -164,4 +166,5 @@ def _of_request(request: InvokeRequest) -> dict[str, object]:
         "function": request.deployment.function_name,
         "version": request.deployment.version,
         "request_id": request.request_id,
+        "qualifier": qualifier_of(request.invoked_arn),
     }

@@ -23,7 +23,7 @@ from labkit.live.invocation import Invocation, Result
 from labkit.live.launch import build_launch, lacks_entrypoint
 from labkit.live.real_time import real_time_s
 from labkit.live.runtime_api import RuntimeApi
-from labkit.live.session import Ending, Meter, Phase, RuntimeSession
+from labkit.live.session import Ending, Meter, RuntimeSession
 from labkit.live.supervisor import NAMESPACES, Launch, RuntimeProcess
 from labkit.live.telemetry.lines import PlatformLines
 from labkit.live.telemetry.logs import EnvironmentLog
@@ -297,7 +297,7 @@ class ExecutionEnvironment:
     def _settle(self, result: Result) -> None:
         """Frozen and ready for the next event, or without a process until the next one."""
         session = self._session
-        if session is not None and session.phase is Phase.READY and not result.noticed_by_lambda:
+        if session is not None and session.is_ready and not result.noticed_by_lambda:
             self._log.end_of_output()
             self._move(EnvironmentState.IDLE)
         else:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from labkit.core.clock import Clock, Timer
+from labkit.core.environment import EnvironmentState
 from labkit.core.events import EventKind
 from labkit.core.provisioning import DELETED, FAILED, IN_PROGRESS, READY, Allocation
 from labkit.live.context import Events
@@ -131,7 +132,7 @@ class Provisioner:
         else:
             self._stop(part)
             surplus = [one for one in part.environments if one not in part.serving]
-            part.environments = part.serving[:count]
+            part.environments = _living(part.serving)[:count]
             part.allocation = Allocation(count, len(part.environments))
             if len(part.serving) > count:
                 self._serve(part)
@@ -200,13 +201,13 @@ class Provisioner:
 
     def _serve(self, part: _Part) -> None:
         """Let the environments of a part take invocations, and no others of it."""
-        part.serving = list(part.environments)
+        part.serving = _living(part.environments)
         identity = part.deployment.identity
         serving = [
             environment
             for parts in self._parts.values()
             if (other := parts.get(identity)) is not None and other is not part
-            for environment in other.serving
+            for environment in _living(other.serving)
         ]
         self._pools.set_provisioned(part.deployment, serving + part.serving)
 
@@ -221,6 +222,11 @@ class Provisioner:
             allocated=allocation.allocated,
             reason=status or allocation.status,
         )
+
+
+def _living(environments: Sequence[ExecutionEnvironment]) -> list[ExecutionEnvironment]:
+    """Leave out those that have ended: a pool discards what the lab itself failed with."""
+    return [one for one in environments if one.state is not EnvironmentState.ENDED]
 
 
 def _range(life_s: float | tuple[float, float]) -> tuple[float, float]:

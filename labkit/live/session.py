@@ -68,6 +68,17 @@ class RuntimeSession:
         poll.register(process.output_fd, select.POLLIN)
         poll.register(process.status_fd, select.POLLIN)
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the runtime waits for its next event, and can be measured and frozen.
+
+        It may have asked for it and been killed before anybody looked; then its number may be
+        unknown, or its end known.
+        """
+        return (
+            self.phase is Phase.READY and self.process.pid is not None and self.process.exit is None
+        )
+
     def deliver(self, request_id: str, headers: list[tuple[str, str]], event: bytes) -> None:
         """Hand an invocation to the runtime, which waits for one."""
         assert self.phase is Phase.READY and self._waiting is not None
@@ -97,7 +108,7 @@ class RuntimeSession:
                     self._api.writable(fd)
                 for call in self._api.readable(fd) if flags & ~select.POLLOUT else ():
                     self._take(call)
-        if self.phase is Phase.READY:
+        if self.is_ready:
             ending = Ending.NEXT
         elif self.process.exit is not None or self.process.failure is not None:
             ending = Ending.EXIT

@@ -13,6 +13,7 @@ from labkit.core.clock import Clock
 _log = logging.getLogger(__name__)
 
 _REST_S: Final = 5.0
+_AGAIN_S: Final = 1.0
 
 
 class Workers:
@@ -45,18 +46,23 @@ class Workers:
             if self._resting >= len(self._work):
                 self._changed.notify()
                 return
-            if self._threads >= self._limit():
+        self._add_thread()
+
+    def _add_thread(self) -> None:
+        """Start a further thread, if there may be one and there is work for it."""
+        with self._changed:
+            if not self._work or self._threads >= self._limit():
                 return
             self._threads += 1
         try:
             threading.Thread(target=self._run, name="lab work", daemon=True).start()
-        except RuntimeError:  # the machine has no room for a further thread
+        except RuntimeError:  # the machine has no room for a further thread now
             with self._changed:
                 self._threads -= 1
-                if self._threads == 0:
-                    self._work.pop()
-                    self._clock.working().__exit__(None, None, None)
-                    raise
+                is_last = self._threads == 0
+            if is_last:  # else the others will do the work
+                due_ms = self._clock.now_ms() + _AGAIN_S * 1000
+                self._clock.call_at(due_ms, self._add_thread, pending=False)
 
     def close(self) -> None:
         """Forget the work that has not begun."""

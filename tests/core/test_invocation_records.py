@@ -125,6 +125,21 @@ def test_an_error_message_is_at_most_1_kb_and_still_text(message: str) -> None:
         assert len(value.encode()) > 1020
 
 
+def test_a_lone_surrogate_reaches_its_destination() -> None:
+    text = encoded(record(request_payload=b'{"text": "\\ud800 \\u00e9"}'))
+    assert json.loads(text.encode())["requestPayload"] == {"text": "\ud800 \u00e9"}
+    answer = LastResponse(b'{"errorMessage": "no \\ud800"}', "$LATEST", "Unhandled")
+    attributes = dead_letter_attributes(REQUEST_ID, function_error(answer))
+    assert attributes["ErrorMessage"] == ("String", "no ?")
+
+
+def test_an_answer_that_is_nested_too_deeply_is_told_as_text() -> None:
+    deep = b"[" * 100_000 + b"]" * 100_000
+    answer = LastResponse(deep, "$LATEST", "Unhandled")
+    assert function_error(answer).message == deep.decode()
+    assert json.loads(encoded(record(response=answer)))["responsePayload"] == deep.decode()
+
+
 def test_keys_of_objects() -> None:
     assert object_key("async/work", NOW_MS, "11-22") == (
         "aws/lambda/async/work/2025/11/25/2025-11-25T22.18.25-11-22"

@@ -177,6 +177,21 @@ def test_a_dead_letter_queue_keeps_the_count_and_if_asked_the_age() -> None:
         assert dead.counts(kept_until_ms).visible == 0
 
 
+def test_receives_of_another_queue_do_not_exhaust_a_message() -> None:
+    queue: MessageQueue[str] = MessageQueue()
+    held = queue.add("m", 0)
+    for now_ms in (0, 30_000):
+        assert received(queue, now_ms, receives_max=2) == "m"
+    (given_up,) = queue.receive(60_000, 1, 30, receives_max=2).exhausted
+    assert given_up is held
+    # Also where a queue is its own dead-letter queue, by mistake: else it would never rest.
+    again = queue.adopt("m", held, 60_000, keeps_age=True)
+    for now_ms in (60_000, 90_000):
+        assert received(queue, now_ms, receives_max=2) == "m"
+    assert again.receive_count == 4
+    assert queue.receive(120_000, 1, 30, receives_max=2).exhausted == [again]
+
+
 def test_an_exhausted_message_no_longer_holds_its_group() -> None:
     queue: MessageQueue[str] = MessageQueue(fifo=True)
     for content in "ab":

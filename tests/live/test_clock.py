@@ -5,12 +5,14 @@ import math
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labkit.live.clock import LabClock
+from labkit.live.workers import Workers
 
 WAIT_S = 10.0
 
@@ -352,6 +354,16 @@ def test_senseless_moves_are_refused(clock: LabClock, seconds: float) -> None:
     assert clock.now_ms() == start
 
 
+def test_lab_time_stays_among_the_dates_that_there_are(clock: LabClock) -> None:
+    century_s = 100 * 366 * 86_400
+    with pytest.raises(ValueError, match="9998"):
+        for _ in range(100):
+            clock.advance(century_s)
+    with pytest.raises(ValueError, match="9998"):
+        clock.settle(century_s)
+    assert datetime.fromtimestamp(clock.now_ms() / 1000, UTC).year > 9_890
+
+
 def test_a_timer_needs_a_time(clock: LabClock) -> None:
     with pytest.raises(ValueError, match="NaN"):
         clock.call_at(math.nan, lambda: None)
@@ -385,3 +397,24 @@ def test_a_closed_clock_fires_nothing_and_leaves_no_thread() -> None:
     assert not clock.advance(5).settled
     assert fired == []
     assert threading.active_count() == threads
+
+
+def test_a_move_gives_up_on_work_that_makes_work_without_end(
+    clock: LabClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("labkit.live.clock._ENDLESS_S", 0.05)
+    monkeypatch.setattr("labkit.live.clock._LOOK_AGAIN_S", 0.02)
+    stop = threading.Event()
+    workers = Workers(clock, lambda: 2)
+
+    def again() -> None:
+        if not stop.is_set():
+            workers.submit(again)
+
+    again()
+    assert not clock.settle(60).settled
+    assert not clock.advance(60).settled
+    assert "gave up" in caplog.text
+    stop.set()
+    assert clock.settle(60).settled
+    workers.close()

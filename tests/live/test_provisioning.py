@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -253,3 +254,22 @@ def test_the_machine_holds_no_more(own_server: Served) -> None:
     assert function.at_once(2) == {AHEAD: 2}
     with pytest.raises(ClientError, match="max_environments"):
         other.provision(1)
+
+
+def test_the_next_order_replaces_an_environment_that_the_lab_failed_with(tmp_path: Path) -> None:
+    served = Served("--seed", "1", TMPDIR=str(tmp_path))
+    try:
+        function = Provisioned(served)
+        function.provision(2)
+        function.how(exit=True)
+        (folder,) = tmp_path.glob("labkit-*/tmp")
+        folder.rename(folder.with_name("hidden"))
+        folder.touch()  # no environment can start now
+        with pytest.raises(ClientError, match="ServiceException"):
+            function.invoke({}, Qualifier="1")
+        folder.unlink()
+        folder.with_name("hidden").rename(folder)
+        function.provision(3)
+        assert function.at_once(3) == {AHEAD: 3}
+    finally:
+        served.stop()

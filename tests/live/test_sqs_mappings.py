@@ -313,6 +313,19 @@ def test_disable_enable_update_delete(served: Served, deploy: Deploy) -> None:
     assert queue.bodies() == ["three"]
 
 
+def test_a_queue_created_anew_is_polled_at_once(served: Served, deploy: Deploy) -> None:
+    function, queue = deploy(POISONED), Queue(served)
+    queue.map_to(function)
+    sqs = served.client("sqs")
+    sqs.delete_queue(QueueUrl=queue.url)
+    served.control("POST", "advance", {"seconds": 61})
+    sqs.create_queue(QueueName=queue.url.rpartition("/")[2])
+    queue.send("one")
+    settle(served)
+    assert printed(function, "BODIES") == ["one"]
+    assert queue.count() == 0
+
+
 def test_a_throttled_batch_stays_with_the_poller_then_returns(
     served: Served, deploy: Deploy
 ) -> None:

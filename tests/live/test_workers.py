@@ -100,3 +100,24 @@ def test_after_closing_nothing_begins_and_nothing_is_waited_for(clock: LabClock)
     gate.go_on.set()
     assert clock.settle(0).settled
     assert gate.order == [1]
+
+
+def test_work_waits_where_the_machine_has_no_room_for_a_thread(
+    clock: LabClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, refusals, done = threading.Thread.start, [1, 2], []
+
+    def full(thread: threading.Thread) -> None:
+        if thread.name == "lab work" and refusals:
+            refusals.pop()
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", full)
+    workers = Workers(clock, lambda: 2)
+    workers.submit(lambda: done.append(1))
+    workers.submit(lambda: done.append(2))
+    assert (done, refusals) == ([], [])
+    assert clock.settle().settled
+    assert sorted(done) == [1, 2]
+    workers.close()

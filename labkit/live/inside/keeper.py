@@ -45,10 +45,7 @@ def enter(plan: dict, fds: list) -> None:
         if plan["isolation"] == "namespaces":
             set_up = namespaces.join if plan["join_fds"] else namespaces.build
             set_up(plan)
-            keeper_pid = os.fork()
-            if keeper_pid:
-                _report(plan, {"keeper": keeper_pid})
-                os._exit(0)
+            _become_keeper(plan)
             namespaces.fresh_proc()
         else:
             adopt_orphans()
@@ -60,6 +57,24 @@ def enter(plan: dict, fds: list) -> None:
     if runtime_pid == 0:
         _become_runtime(plan)
     _keep(plan, runtime_pid)
+
+
+def _become_keeper(plan: dict) -> None:
+    """Go on as the first process of the new process table, once the server knows its number.
+
+    It does not know that itself. If its parent is killed before it has told, nobody could ever end
+    the environment: then it ends at once.
+    """
+    told_read, told_write = os.pipe()
+    keeper_pid = os.fork()
+    if keeper_pid:
+        _report(plan, {"keeper": keeper_pid})
+        os.write(told_write, b".")
+        os._exit(0)
+    os.close(told_write)
+    if not os.read(told_read, 1):
+        os._exit(1)
+    os.close(told_read)
 
 
 def _report(plan: dict, message: dict) -> None:

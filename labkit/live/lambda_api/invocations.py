@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, unquote
 
 from labkit.core import errors, quotas
 from labkit.core.names import FunctionRef
+from labkit.core.payloads import refuse_constant
 from labkit.live.http import Request, Response
 from labkit.live.invoke import InvokeRequest, InvokeResult
 from labkit.live.lambda_api import validation
@@ -153,12 +154,7 @@ def _payload(body: bytes, invocation_type: str, limit_bytes: int) -> bytes:
     return body
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    """Refuse NaN and Infinity, which Python's parser takes and JSON does not have."""
-    raise ValueError(name)
-
-
-_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
+_DECODER: Final = json.JSONDecoder(parse_constant=refuse_constant)
 
 
 def _client_context(header: str | None) -> str | None:

@@ -62,6 +62,11 @@ def _body(raw: bytes) -> dict[str, Any]:
         return {}
     try:
         content = json.loads(raw)
+    except RecursionError:
+        raise invalid_request_content(
+            "Could not parse request body into json: Document nesting depth exceeds the maximum "
+            "allowed"
+        ) from None
     except ValueError as error:
         raise invalid_request_content(
             f"Could not parse request body into json: {parser_text(raw, error)}"

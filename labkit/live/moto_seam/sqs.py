@@ -59,6 +59,7 @@ class QueueStore:
         self._lock = threading.Lock()
         self._sequence = itertools.count(_SEQUENCE_START, _SEQUENCE_STEP)
         self._watched: dict[Any, _Stock] = {}
+        self._awaited: dict[str, list[Watcher]] = {}
 
     def find(self, queue_arn: str) -> QueueHandle | None:
         """Return the queue of an ARN, None if there is none."""
@@ -232,6 +233,25 @@ class QueueStore:
                     self._watched.pop(queue, None)
 
         return unwatch
+
+    def watch_creation(self, queue_arn: str, watcher: Watcher) -> Callable[[], None]:
+        """Call `watcher` after a queue with this ARN was created."""
+        with self._lock:
+            self._awaited.setdefault(queue_arn, []).append(watcher)
+
+        def unwatch() -> None:
+            with self._lock:
+                kept = [one for one in self._awaited.pop(queue_arn, ()) if one is not watcher]
+                if kept:
+                    self._awaited[queue_arn] = kept
+
+        return unwatch
+
+    def tell_created(self, queue_arn: str) -> None:
+        """Call those who wait for the queue."""
+        with self._lock:
+            watchers = tuple(self._awaited.get(queue_arn, ()))
+        _call(watchers)
 
     def tell_deleted(self) -> None:
         """Call the watchers of queues that moto has deleted."""

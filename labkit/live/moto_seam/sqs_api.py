@@ -42,7 +42,7 @@ def install(store: QueueStore) -> None:
     ):
         patching.replace(SQSBackend, backend_method.__name__, _method(backend_method))
     patching.replace(SQSBackend, "change_message_visibility_batch", _change_batch)
-    _tell_deletions(SQSBackend, store)
+    _tell_of_queues(SQSBackend, store)
     answers = _Answers(store, calls)
     for answer in (answers.send_message, answers.send_message_batch, answers.receive_message):
         patching.replace(SQSResponse, answer.__name__, _method(answer))
@@ -61,13 +61,20 @@ def _method(bound: Any) -> Any:
     return method
 
 
-def _tell_deletions(backend_class: Any, store: QueueStore) -> None:
+def _tell_of_queues(backend_class: Any, store: QueueStore) -> None:
+    create_queue = patching.original(backend_class.create_queue)
     delete_queue = patching.original(backend_class.delete_queue)
+
+    def create_and_tell(self: Any, *args: Any, **kwargs: Any) -> Any:
+        queue = create_queue(self, *args, **kwargs)
+        store.tell_created(queue.queue_arn)
+        return queue
 
     def delete_and_tell(self: Any, queue_name: str) -> None:
         delete_queue(self, queue_name)
         store.tell_deleted()
 
+    patching.replace(backend_class, "create_queue", create_and_tell)
     patching.replace(backend_class, "delete_queue", delete_and_tell)
 
 

@@ -80,6 +80,9 @@ class QueueStore(Protocol):
     def find(self, queue_arn: str) -> QueueHandle | None:
         """The queue of an ARN, None if there is none."""
 
+    def watch_creation(self, queue_arn: str, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call `callback` after a queue with this ARN was created. Returns what ends that."""
+
 
 class Filters(Protocol):
     """The filter criteria of a mapping."""

@@ -25,8 +25,6 @@ from labkit.live.pollers.queue_port import (
     QueueMapping,
 )
 
-# A queue that was deleted may be created anew; nothing tells.
-_LOOK_AGAIN_MS: Final = 20_000.0
 _THROTTLED: Final = "throttled"
 
 
@@ -130,14 +128,18 @@ class SqsPoller:
             unwatch, self._unwatch = self._unwatch, None
         if unwatch is not None:
             unwatch()
-        queue = self._context.queues.find(self._mapping.event_source_arn)
-        unwatch = queue.watch(self._wake) if queue is not None else None
+        queues, arn = self._context.queues, self._mapping.event_source_arn
+        queue = queues.find(arn)
+        if queue is not None:
+            unwatch = queue.watch(self._wake)
+        else:  # a queue that was deleted may be created anew
+            unwatch = queues.watch_creation(arn, self._wake)
+            if queues.find(arn) is not None:
+                self._wake()
         with self._lock:
             self._queue = queue
             if self._running:
                 self._unwatch, unwatch = unwatch, None
-                if queue is None:
-                    self._set_timer(self._context.clock.now_ms() + _LOOK_AGAIN_MS, pending=False)
         if unwatch is not None:  # stopped meanwhile
             unwatch()
             return None
@@ -169,8 +171,9 @@ class SqsPoller:
             self._emit(EventKind.FILTERED, records=len(others))
         with self._lock:
             if self._running:
-                self._rules.add(matching, self._context.clock.now_ms())
-                return True
+                grown = self._rules.add(matching, self._context.clock.now_ms())
+                # Without a visibility timeout the queue gives the same messages again and again.
+                return grown or bool(others) or queue.visibility_timeout_s > 0
         self._give_back(matching)
         return False
 
@@ -232,6 +235,7 @@ class SqsPoller:
                 self._mapping.function_arn,
                 event_payload(received.record for received in batch.messages),
                 request_id=request_id,
+                attempt=batch.attempt,
                 trace_header=trace_header(batch.messages),
                 mapping=self._mapping.uuid,
             )

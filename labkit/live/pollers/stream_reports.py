@@ -11,6 +11,7 @@ from typing import Final
 from labkit.core.batch_failures import BatchLocation, BatchResponse, batch_failure_record
 from labkit.core.event_records import event_payload
 from labkit.core.events import EventKind
+from labkit.core.names import qualifier_of
 from labkit.core.stream_batches import Drop, Outcome, StreamBatch
 from labkit.live.moto_seam.streams import StreamItem
 from labkit.live.pollers.stream_port import StreamContext, StreamMapping
@@ -156,6 +157,7 @@ class StreamReports:
         self._context.events.append(
             kind,
             function=self._mapping.function_arn.split(":")[6],
+            qualifier=qualifier_of(self._mapping.function_arn),
             mapping=self._mapping.uuid,
             shard=shard_id,
             **fields,

@@ -290,6 +290,7 @@ class StreamPoller:
                 self._mapping.function_arn,
                 event_payload((record.record for record in batch.records), fields),
                 request_id=batch.request_id,
+                attempt=batch.attempt,
                 mapping=self._mapping.uuid,
             )
         except ApiError as error:

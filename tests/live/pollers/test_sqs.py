@@ -41,9 +41,20 @@ class Bench:
         self.invoked: list[list[str]] = []
         self.headers: list[str | None] = []
         self.lock = threading.Lock()
+        self.awaiting: list[Callable[[], None]] = []
 
     def find(self, arn: str) -> MemoryQueue | None:
         return self.queue if self.queue.exists and self.queue.arn == arn else None
+
+    def watch_creation(self, arn: str, callback: Callable[[], None]) -> Callable[[], None]:
+        assert arn == self.queue.arn
+        self.awaiting.append(callback)
+        return lambda: self.awaiting.remove(callback)
+
+    def create_queue(self) -> None:
+        self.queue = MemoryQueue(self.clock)
+        for callback in self.awaiting:
+            callback()
 
     def invoke(self, function_arn: str, payload: bytes, **options: Any) -> InvokeResult:
         event = json.loads(payload)
@@ -74,7 +85,7 @@ class Bench:
             events=self.events,
             workers=self.workers,
             calls=SimpleNamespace(invoke=self.invoke),
-            queues=SimpleNamespace(find=self.find),
+            queues=SimpleNamespace(find=self.find, watch_creation=self.watch_creation),
         )
 
     def mapping(self, **settings: Any) -> Any:
@@ -193,6 +204,17 @@ def test_a_window_longer_than_the_visibility_timeout_hands_a_message_over_once(
     assert bench.clock.settle().settled
     assert (bench.invoked, counts) == ([["one"]], ["3"])
     assert bench.queue.bodies == []
+
+
+def test_a_message_that_is_always_visible_is_gathered_once(bench: Bench) -> None:
+    bench.queue.visibility_timeout_s = 0
+    bench.poller(maximum_batching_window_s=300)
+    bench.queue.send("a", "b")
+    assert bench.clock.advance(299).fired == 0
+    assert bench.queue.calls == 2
+    assert bench.invoked == []
+    bench.clock.advance(2)
+    assert bench.invoked == [["a", "b"]]
 
 
 def test_the_events_of_a_batch(bench: Bench) -> None:
@@ -507,10 +529,12 @@ def test_a_queue_that_is_deleted_and_created_anew_is_polled_again(bench: Bench) 
     bench.poller()
     bench.queue.delete_queue()
     assert bench.clock.settle().settled
-    bench.queue = MemoryQueue(bench.clock)
+    assert bench.clock.advance(86_400).fired == 0
+    bench.create_queue()
     bench.queue.send("one")
-    bench.clock.advance(25)
+    assert bench.clock.settle().settled
     assert bench.invoked == [["one"]]
+    assert bench.awaiting == []
 
 
 def test_a_batch_outlives_its_queue(bench: Bench) -> None:
