@@ -80,7 +80,6 @@ class LambdaMetrics:
         self._by_pool: Counter[str] = Counter()
         self._on_demand: Counter[str] = Counter()  # by function
         self._allocated: dict[tuple[str, str], tuple[str, int]] = {}
-        self._given_up: dict[tuple[str, str | None], int] = {}
 
     def take(self, event: Event) -> list[DataPoint]:
         """Return the data points of one event."""
@@ -131,22 +130,20 @@ class LambdaMetrics:
         if event.reason == _RECURSION:
             yield from self._of_function(event, "RecursiveInvocationsDropped", 1)
         if event.mapping is not None and event.records is not None:
-            self._given_up[event.mapping, event.shard] = event.records
             yield from self._of_mapping(event, "DroppedEventCount", event.records)
         elif event.attempt is not None:
             yield from self._of_function(event, "AsyncEventsDropped", 1)
 
     def _delivered(self, event: Event) -> Iterator[DataPoint]:
         if event.mapping is not None:
-            records = self._given_up.pop((event.mapping, event.shard), 1)
-            yield from self._of_mapping(event, "OnFailureDestinationDeliveredEventCount", records)
+            name = "OnFailureDestinationDeliveredEventCount"
+            yield from self._of_mapping(event, name, event.records or 0)
 
     def _delivery_failed(self, event: Event) -> Iterator[DataPoint]:
         is_letter = event.reason == _DEAD_LETTER
         name = "DeadLetterErrors" if is_letter else "DestinationDeliveryFailures"
         yield from self._of_function(event, name, 1)
         if event.mapping is not None:
-            self._given_up.pop((event.mapping, event.shard), None)
             name = "OnFailureDestinationDeliveryErrorCount"
             yield from self._of_mapping(event, name, 1, group=_ERROR_COUNT)
 

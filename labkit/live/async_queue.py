@@ -12,7 +12,7 @@ from typing import Protocol
 from labkit.core import recursion
 from labkit.core.asynchronous import Condition, EventInvokeConfig, EventLife, Finish, Retry
 from labkit.core.clock import Clock, Timer
-from labkit.core.errors import ApiError
+from labkit.core.errors import ApiError, service_exception
 from labkit.core.events import EventKind
 from labkit.core.invocation_records import (
     LastError,
@@ -160,6 +160,9 @@ class AsyncQueue:
                 return
             self._act(stored, self._after_refusal(stored, error))
             return
+        except Exception:
+            self._act(stored, self._lab_failed(stored))
+            return
         stored.request = replace(stored.request, deployment=deployment)
         verdict = self._before(stored) or self._tried(stored, deployment)
         if stored.generation == self._generation:
@@ -187,9 +190,7 @@ class AsyncQueue:
         except ApiError as error:
             return self._after_refusal(stored, error)
         except Exception:
-            _log.exception("an attempt at an event failed in the lab itself")
-            stored.error = LastError(500, "The lab failed to run the function.")
-            return life.after_service_error(self._clock.now_ms(), **self._back_off())
+            return self._lab_failed(stored)
         version = result.executed_version or deployment.version
         stored.response = LastResponse(result.payload, version, result.function_error)
         try:
@@ -207,6 +208,11 @@ class AsyncQueue:
         if error.status == 429:
             return life.after_throttle(now_ms, **self._back_off())
         return life.after_service_error(now_ms, **self._back_off())
+
+    def _lab_failed(self, stored: _Stored) -> Retry | Finish:
+        """To be called while an exception is handled: the event waits as after a throttle."""
+        _log.exception("an attempt at an event failed in the lab itself")
+        return self._after_refusal(stored, service_exception("The lab failed to run the function."))
 
     def _back_off(self) -> dict[str, float]:
         return {
@@ -237,11 +243,7 @@ class AsyncQueue:
     def _due(self, stored: _Stored) -> None:
         with self._lock:
             self._waiting.pop(stored, None)
-        try:
-            self._workers.submit(lambda: self._attempt(stored))
-        except RuntimeError:  # the machine has no room for a thread now: the event must not go
-            now_ms = self._clock.now_ms()
-            self._act(stored, stored.life.after_service_error(now_ms, **self._back_off()))
+        self._workers.submit(lambda: self._attempt(stored))
 
     def _finish(self, stored: _Stored, condition: Condition) -> None:
         """The end of an event: the dead-letter queue is told first, then the destination."""

@@ -104,11 +104,13 @@ class Destinations:
         *,
         mapping_uuid: str,
         shard_id: str,
+        records: int,
         payload: str | None = None,
     ) -> None:
         """Send the record of a batch of a stream that was given up.
 
-        `payload` is the event with the records, as JSON; only an object in S3 holds it.
+        `records` is how many records it had, `payload` the event with them, as JSON; only an
+        object in S3 holds it.
         """
 
         def send() -> None:
@@ -128,6 +130,7 @@ class Destinations:
             request_id=context["requestId"],
             mapping=mapping_uuid,
             shard=shard_id,
+            records=records,
         )
 
     def _deliver(self, target_arn: str, send: Callable[[], None], **fields: object) -> None:

@@ -237,7 +237,7 @@ def test_counts_of_a_stream() -> None:
         event("dropped", records=5, reason="RetryAttemptsExhausted", attempt=2, **gone)
     )
     assert {point.name: point.value for point in dropped} == {"DroppedEventCount": 5}
-    delivered = metrics.take(event("delivered", reason="on_failure", **gone))
+    delivered = metrics.take(event("delivered", reason="on_failure", records=5, **gone))
     assert of(delivered, "OnFailureDestinationDeliveredEventCount") == {MAPPING: 5}
     refused = metrics.take(event("delivery_failed", reason="on_failure", **gone))
     assert of(refused, "OnFailureDestinationDeliveryErrorCount") == {MAPPING: 1}

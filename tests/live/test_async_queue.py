@@ -334,25 +334,6 @@ def test_what_runs_during_a_reset_is_not_looked_at(make: Callable[..., Bench]) -
     assert bench.story() == [("queued", None, None)]
 
 
-def test_no_room_for_a_thread_costs_no_event(
-    make: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bench = make(FAILS, "1")
-    bench.put()
-    bench.clock.settle(0)
-    submit, refusals = bench.workers.submit, [RuntimeError("can't start new thread")]
-
-    def full(work: Callable[[], None]) -> None:
-        if refusals:
-            raise refusals.pop()
-        submit(work)
-
-    monkeypatch.setattr(bench.workers, "submit", full)
-    assert bench.clock.settle().settled
-    assert [reason for _, _, reason in bench.story()[1:]] == ["function_error", "service_error"]
-    assert len(bench.requests) == 2
-
-
 def test_many_events_at_once_are_all_done(make: Callable[..., Bench]) -> None:
     bench = make("1")
     for _ in range(300):

@@ -34,6 +34,7 @@ class Destinations(Protocol):
         *,
         mapping_uuid: str,
         shard_id: str,
+        records: int,
         payload: str | None,
     ) -> None:
         """Send `record`; `payload` is the event of the batch, for an S3 bucket."""

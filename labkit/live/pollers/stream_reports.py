@@ -112,6 +112,7 @@ class StreamReports:
             ),
             mapping_uuid=self._mapping.uuid,
             shard_id=shard_id,
+            records=len(drop.records),
             payload=event_payload(record.record for record in drop.records).decode(),
         )
 

@@ -6,6 +6,7 @@ asks for them, or when the queue has grown long.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from labkit.core.events import Event
 from labkit.core.metric_statistics import Sample
 from labkit.core.metrics import DataPoint, Dimensions, Facts, LambdaMetrics
 from labkit.live.event_log import EventLog
+
+_log = logging.getLogger(__name__)
 
 NAMESPACE: Final = "AWS/Lambda"
 _QUEUE_MAX: Final = 5_000
@@ -96,8 +99,11 @@ class MetricStore:
     def _run(self) -> None:
         while self._full.wait() and not self._closed:
             self._full.clear()
-            with self._lock:
-                self._flush()
+            try:
+                with self._lock:
+                    self._flush()
+            except Exception:
+                _log.exception("an event of the lab gave no metrics")
 
     def _flush(self) -> None:
         """Make the metrics of the events in the queue. The caller holds the lock."""
