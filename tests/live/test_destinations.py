@@ -236,7 +236,12 @@ def test_the_record_of_a_batch(target_arn: str, kind: str) -> None:
         clock=clock, events=events, targets=targets, calls=Calls(resolve, resolve)
     )
     destinations.deliver_batch_failure(
-        target_arn, BATCH, mapping_uuid="m-1", shard_id="shard-1", records=1, payload='{"Records":[]}'
+        target_arn,
+        BATCH,
+        mapping_uuid="m-1",
+        shard_id="shard-1",
+        records=1,
+        payload='{"Records":[]}',
     )
     clock.close()
     (event,) = events.after(0)

@@ -26,6 +26,8 @@ from labkit.live.pollers.queue_port import (
 )
 
 _THROTTLED: Final = "throttled"
+# Whatever failed in the lab itself, the mapping must not stand still for good.
+_AFTER_FAILURE_MS: Final = 1_000.0
 
 
 _Batch = Batch[Received]
@@ -116,6 +118,8 @@ class SqsPoller:
         except BaseException:
             with self._lock:
                 self._polling = self._again = False
+            clock = self._context.clock
+            clock.call_at(clock.now_ms() + _AFTER_FAILURE_MS, self._wake, pending=False)
             raise
 
     def _find_queue(self) -> QueueHandle | None:

@@ -30,6 +30,8 @@ FAILED: Final = "PROBLEM: Function call failed"
 """What LastProcessingResult of the mapping says."""
 
 _LATEST_VERSION: Final = "$LATEST"
+# Whatever failed in the lab itself, the mapping must not stand still for good.
+_AFTER_FAILURE_MS: Final = 1_000.0
 
 
 @dataclass(slots=True, eq=False)
@@ -122,6 +124,8 @@ class StreamPoller:
         except BaseException:
             with self._lock:
                 self._polling = self._again = False
+            clock = self._context.clock
+            clock.call_at(clock.now_ms() + _AFTER_FAILURE_MS, self._wake, pending=False)
             raise
 
     def _poll_once(self) -> bool:

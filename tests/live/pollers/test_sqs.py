@@ -537,6 +537,25 @@ def test_a_queue_that_is_deleted_and_created_anew_is_polled_again(bench: Bench) 
     assert bench.awaiting == []
 
 
+def test_a_failure_of_the_lab_itself_does_not_end_the_polling(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = [OSError("out of order")]
+
+    def find(arn: str) -> MemoryQueue | None:
+        if failures:
+            raise failures.pop()
+        return Bench.find(bench, arn)
+
+    monkeypatch.setattr(bench, "find", find)
+    bench.queue.send("one")
+    bench.poller()
+    bench.clock.settle(0)
+    assert bench.invoked == []
+    bench.clock.advance(2)
+    assert bench.invoked == [["one"]]
+
+
 def test_a_batch_outlives_its_queue(bench: Bench) -> None:
     gate = bench.handler = Gate()
     bench.queue.send("one")

@@ -172,6 +172,27 @@ def test_starting_positions(bench: Bench, start: str, expected: list[str]) -> No
     assert [data for batch in bench.invoked for data in batch] == expected
 
 
+def test_a_failure_of_the_lab_itself_does_not_end_the_polling(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = [OSError("out of order")]
+    shards = bench.stream.shards
+
+    def out_of_order() -> Any:
+        if failures:
+            raise failures.pop()
+        return shards()
+
+    bench.poller()
+    bench.settle()
+    monkeypatch.setattr(bench.stream, "shards", out_of_order)
+    bench.stream.put("a")
+    bench.clock.settle(0)
+    assert (bench.invoked, failures) == ([], [])
+    bench.clock.advance(5)
+    assert bench.invoked == [["a"]]
+
+
 def test_an_idle_mapping_sets_no_timer(bench: Bench) -> None:
     bench.poller()
     bench.settle()
